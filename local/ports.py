@@ -1,0 +1,48 @@
+"""The one table of ports of the local stack; every port can be moved."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ports:
+    """TCP ports on 127.0.0.1. `TIDEGATE_PORT_<NAME>` moves one, for example `TIDEGATE_PORT_FUNCTIONS=8071`."""
+
+    functions: int = 7071
+    """Functions host: /api, /admin and the Event Grid webhook; 7071 is what `func start` uses."""
+    front: int = 17443
+    """CONNECT proxy that ends TLS for Azure's host names."""
+    cloud: int = 17080
+    """Stand-in for Azure's control and data planes, plain HTTP; also its admin endpoint."""
+    azurite_blob: int = 17100
+    azurite_queue: int = 17101
+    azurite_table: int = 17102
+    staging_registry: int = 17501
+    """docker-registry behind tidegatestaging.azurecr.io; push images here."""
+    healthy_registry: int = 17502
+    """docker-registry behind tidegatehealthy.azurecr.io; promoted images arrive here."""
+
+
+def ports(environ: Mapping[str, str] = os.environ) -> Ports:
+    """Read the table, moved by the environment; a value that is no port (1-65535) or is used twice is a ValueError that names the variable."""
+    moved: dict[str, int] = {}
+    for field in dataclasses.fields(Ports):
+        variable = f"TIDEGATE_PORT_{field.name.upper()}"
+        if variable in environ:
+            moved[field.name] = _port(variable, environ[variable])
+    table = Ports(**moved)
+    owners: dict[int, str] = {}
+    for name, port in dataclasses.asdict(table).items():
+        if port in owners:
+            raise ValueError(f"TIDEGATE_PORT_{name.upper()}: port {port} is already the port of {owners[port]}")
+        owners[port] = name
+    return table
+
+
+def _port(variable: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise ValueError(f"{variable}: {text!r} is not a port (1-65535)")
+    return int(text)
