@@ -1,1 +1,1 @@
-"""Azure on one machine: real parts where they exist, stand-ins on the wire where they do not. Imports nothing of the product."""
+"""Azure on one machine: real parts where they exist, stand-ins elsewhere. Imports nothing of the product."""

@@ -27,7 +27,10 @@ class Ports:
 
 
 def ports(environ: Mapping[str, str] = os.environ) -> Ports:
-    """Read the table, moved by the environment; a value that is no port (1-65535) or is used twice is a ValueError that names the variable."""
+    """Read the table, moved by the environment.
+
+    A value that is no port (1-65535), or a port used twice, is a ValueError that names the variable.
+    """
     moved: dict[str, int] = {}
     for field in dataclasses.fields(Ports):
         variable = f"TIDEGATE_PORT_{field.name.upper()}"

@@ -1,4 +1,4 @@
-"""The fixed names of the local world: what an Azure subscription would hold, and which local part stands behind each name."""
+"""The fixed names of the local world: what an Azure subscription would hold, and the local part behind each name."""
 
 from __future__ import annotations
 
