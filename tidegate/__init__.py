@@ -1,0 +1,1 @@
+"""Tidegate: event-driven automation for machine learning on Azure; images, jobs and models move through gates."""
