@@ -1,0 +1,93 @@
+"""Long-running operations: 202 with a Location; a poll gives 202 until the work is done, then its result or refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+from aiohttp import web
+
+from local import world
+from local.cloud.arm import ARM_HOST, ArmCall
+from local.cloud.errors import ArmError, ServiceError
+
+OPERATION_RESULT = (
+    "/subscriptions/{subscription}/providers/Microsoft.ContainerRegistry"
+    "/locations/{location}/operationResults/{operation}"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OperationFault:
+    """What a test asked of the operation that a call starts (faults.py puts it on the request)."""
+
+    delay: float = 0.0
+    """Seconds that the operation is in progress before its work begins."""
+    failure: ServiceError | None = None
+    skip_work: bool = False
+    """Report success and do nothing."""
+
+
+OPERATION_FAULT = web.RequestKey("operation_fault", OperationFault)
+
+
+class Operations:
+    """Operations live as long as the process: after a restart a poll finds nothing (404), as a client must expect."""
+
+    def __init__(self, poll_after: float) -> None:
+        self.poll_after = poll_after
+        """Seconds between polls that clients are told. Azure was seen to tell nothing; the SDK then waits 30 s."""
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
+
+    def accepted(self, call: ArmCall, work: Coroutine[Any, Any, Any]) -> web.Response:
+        """Start the work and answer 202.
+
+        The work's value is the body of the last poll (None: `{"status": "Succeeded"}`); a ServiceError that it raises
+        is the last poll's refusal. Unverified: how Azure answers the poll of a failed import (no recording was found).
+        """
+        operation = f"registries-{uuid.uuid4()}"
+        fault = call.request.get(OPERATION_FAULT, OperationFault())
+        self._tasks[operation] = asyncio.create_task(_with_fault(work, fault), name=operation)
+        return self._in_progress(call, operation)
+
+    async def poll(self, call: ArmCall) -> web.Response:
+        operation = call.names["operation"]
+        task = self._tasks.get(operation)
+        if task is None:
+            raise ArmError(404, "OperationNotFound", f"The operation '{operation}' was not found.")
+        if not task.done():
+            return self._in_progress(call, operation)
+        result = task.result()
+        return web.json_response({"status": "Succeeded"} if result is None else result)
+
+    async def running(self, _app: web.Application) -> AsyncIterator[None]:
+        yield
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _in_progress(self, call: ArmCall, operation: str) -> web.Response:
+        location = OPERATION_RESULT.format(
+            subscription=call.names["subscription"], location=world.LOCATION, operation=operation
+        )
+        headers = {
+            "Location": f"https://{ARM_HOST}{location}?api-version={call.api_version}",
+            "Retry-After": str(max(1, round(self.poll_after))),
+        }
+        if self.poll_after < 1:  # azure-core understands it; Retry-After counts whole seconds
+            headers["retry-after-ms"] = str(round(self.poll_after * 1000))
+            del headers["Retry-After"]
+        return web.Response(status=202, headers=headers, content_type="application/json", text="null")
+
+
+async def _with_fault(work: Coroutine[Any, Any, Any], fault: OperationFault) -> Any:
+    try:
+        await asyncio.sleep(fault.delay)
+        if fault.failure is not None:
+            raise fault.failure
+        return None if fault.skip_work else await work
+    finally:
+        work.close()
