@@ -1,0 +1,83 @@
+"""Everything that differs between two installations; read once, from app settings, by the composition root."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+
+from tidegate.errors import MalformedEvent, SettingsError
+from tidegate.references import registry
+
+PREFIX = "TIDEGATE_"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """App settings `TIDEGATE_<FIELD>`; the storage account is the one the Functions host uses (`AzureWebJobsStorage`)."""
+
+    staging_registry: str
+    """Name of the registry that images are pushed to, for example `contosostaging`. The only one events are accepted from."""
+    healthy_registry: str
+    """Name of the registry that holds promoted images, for example `contosohealthy`."""
+    subscription_id: str
+    """Subscription of the registries, for example `00000000-0000-0000-0000-000000000000`."""
+    resource_group: str
+    """Resource group of the registries, for example `rg-tidegate`."""
+    outcomes_endpoint: str
+    """Endpoint of the custom Event Grid topic for outcomes, `https://<topic>.<region>-1.eventgrid.azure.net`; empty: outcomes are not published."""
+    key_vault_url: str
+    """Key Vault with the secrets that no identity can replace, `https://<vault>.vault.azure.net`; empty: none is needed."""
+    identity_client_id: str = ""
+    """Client id of the user-assigned identity the app acts as; empty: its system-assigned identity."""
+    gates_file: str = "gates.yaml"
+    """Path of the gates, relative to the app; a file of its own makes it part of the deployment, and of the review."""
+    queue: str = "tidegate-work"
+    """Storage queue of deferred work; the queue triggers read the same setting."""
+    table: str = "tidegate"
+    """Prefix of the tables: `<table>state` and `<table>list`."""
+    evidence_container: str = "evidence"
+    """Blob container of test logs and reports."""
+    dead_letter_container: str = "dead-letters"
+    """Blob container where Event Grid and Tidegate put events that nobody could take; as in infra/data/events.json."""
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Settings from the environment. SettingsError lists every missing, empty, unresolved or malformed one at once."""
+    values: dict[str, str] = {}
+    problems: list[str] = []
+    for field in dataclasses.fields(Settings):
+        name = f"{PREFIX}{field.name.upper()}"
+        optional = field.default is not dataclasses.MISSING or field.name in _MAY_BE_EMPTY
+        text = environ.get(name, "").strip()
+        if text.startswith("@Microsoft.KeyVault("):
+            # The platform leaves the literal reference where it could not resolve it (azure-docs: app-service-key-vault-references).
+            problems.append(f"{name}: the Key Vault reference was not resolved; check the identity's access and the secret's name")
+        elif text:
+            values[field.name] = text
+        elif not optional:
+            problems.append(f"{name}: missing")
+        elif field.default is dataclasses.MISSING:
+            values[field.name] = ""
+    problems += _malformed(values)
+    if problems:
+        raise SettingsError("app settings: " + "; ".join(problems))
+    return Settings(**values)
+
+
+_MAY_BE_EMPTY = ("outcomes_endpoint", "key_vault_url")
+
+
+def _malformed(values: dict[str, str]) -> typing.Iterator[str]:
+    for field in ("staging_registry", "healthy_registry"):
+        if field in values:
+            try:
+                values[field] = registry(values[field], f"{PREFIX}{field.upper()}")
+            except MalformedEvent as error:
+                yield str(error)
+    if values.get("staging_registry") is not None and values.get("staging_registry") == values.get("healthy_registry"):
+        yield f"{PREFIX}HEALTHY_REGISTRY: is the staging registry; promotion needs two"
+    for field in ("outcomes_endpoint", "key_vault_url"):
+        url = values.get(field, "")
+        if url and not url.startswith("https://"):
+            yield f"{PREFIX}{field.upper()}: must start with https://"
