@@ -34,3 +34,4 @@ def topic_host(name: str) -> str:
 
 VAULT_URL = f"https://{KEY_VAULT}.vault.azure.net"
 OUTCOMES_TOPIC_ID = f"{_GROUP}/Microsoft.EventGrid/topics/{OUTCOMES_TOPIC}"
+FUNCTION_APP_ID = f"{_GROUP}/Microsoft.Web/sites/{FUNCTION_APP}"

@@ -1,0 +1,97 @@
+"""Tokens for the local world: App Service managed identity and the client secret flow of login.microsoftonline.com."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from local import world
+from local.cloud.core import Cloud
+from local.cloud.errors import ArmError
+from local.cloud.tokens import OBJECT_ID, issue_token
+
+LOGIN_HOST = "login.microsoftonline.com"
+_AUTHORITY = f"https://{LOGIN_HOST}"
+_LIFETIME = 3600
+
+
+def install(cloud: Cloud) -> None:
+    identity = _Identity(cloud.options.identity_header)
+    cloud.local.router.add_get("/msi/token", identity.managed_identity)
+    login = cloud.host(LOGIN_HOST).router
+    login.add_get("/common/discovery/instance", _instance_discovery)
+    login.add_get("/{tenant}/v2.0/.well-known/openid-configuration", _openid_configuration)
+    login.add_post("/{tenant}/oauth2/v2.0/token", _client_secret)
+
+
+class _Identity:
+    def __init__(self, header: str) -> None:
+        self._header = header
+
+    async def managed_identity(self, request: web.Request) -> web.Response:
+        """App Service's endpoint: the header proves that the caller was given the environment, the token names it."""
+        if request.headers.get("X-IDENTITY-HEADER") != self._header:
+            raise ArmError(401, "Unauthorized", "X-IDENTITY-HEADER is missing or wrong.")
+        resource = request.query.get("resource", "")
+        if not resource or "api-version" not in request.query:
+            raise ArmError(400, "BadRequest", "'resource' and 'api-version' are required.")
+        return web.json_response(
+            {
+                "access_token": issue_token(resource, seconds=_LIFETIME, xms_mirid=world.FUNCTION_APP_ID),
+                "expires_on": str(int(time.time()) + _LIFETIME),
+                "resource": resource,
+                "token_type": "Bearer",
+                "client_id": request.query.get("client_id", OBJECT_ID),
+            }
+        )
+
+
+async def _client_secret(request: web.Request) -> web.Response:
+    """Any client id with any secret is accepted: the local world has one identity and nothing to protect."""
+    form = await request.post()
+    if form.get("grant_type") != "client_credentials":
+        return _oauth_error("unsupported_grant_type", "AADSTS70003: only client_credentials is known here.")
+    client, scope = str(form.get("client_id", "")), str(form.get("scope", ""))
+    if not client or not (form.get("client_secret") or form.get("client_assertion")):
+        return _oauth_error("invalid_client", "AADSTS7000216: 'client_id' and 'client_secret' are required.", 401)
+    resources = [part.removesuffix("/.default") for part in scope.split() if part.endswith("/.default")]
+    if len(resources) != 1:
+        return _oauth_error("invalid_scope", f"AADSTS1002012: the scope '{scope}' is not one '<resource>/.default'.")
+    token = issue_token(resources[0], seconds=_LIFETIME, appid=client)
+    return web.json_response({"token_type": "Bearer", "expires_in": _LIFETIME, "access_token": token})
+
+
+async def _openid_configuration(request: web.Request) -> web.Response:
+    base = f"{_AUTHORITY}/{request.match_info['tenant']}"
+    return web.json_response(
+        {
+            "issuer": f"{_AUTHORITY}/{world.TENANT}/v2.0",
+            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+            "token_endpoint": f"{base}/oauth2/v2.0/token",
+            "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+            "jwks_uri": f"{base}/discovery/v2.0/keys",
+            "tenant_region_scope": "EU",
+            "cloud_instance_name": "microsoftonline.com",
+        }
+    )
+
+
+async def _instance_discovery(_request: web.Request) -> web.Response:
+    return web.json_response(
+        {
+            "tenant_discovery_endpoint": f"{_AUTHORITY}/{world.TENANT}/v2.0/.well-known/openid-configuration",
+            "api-version": "1.1",
+            "metadata": [
+                {
+                    "preferred_network": LOGIN_HOST,
+                    "preferred_cache": "login.windows.net",
+                    "aliases": [LOGIN_HOST, "login.windows.net", "login.microsoft.com", "sts.windows.net"],
+                }
+            ],
+        }
+    )
+
+
+def _oauth_error(code: str, description: str, status: int = 400) -> web.Response:
+    return web.json_response({"error": code, "error_description": description}, status=status)

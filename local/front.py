@@ -1,0 +1,157 @@
+"""CONNECT proxy in front of the local cloud: ends TLS for Azure's host names and refuses every other host."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import fnmatch
+import logging
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+from local.authority import Authority, open_authority
+from local.ports import ports
+
+log = logging.getLogger("tidegate.local.front")
+
+CLOUD_HOSTS = (
+    "management.azure.com",
+    "login.microsoftonline.com",
+    "*.azurecr.io",
+    "*.vault.azure.net",
+    "*.eventgrid.azure.net",
+    "*.logic.azure.com",
+)
+"""Host names that the cloud answers. Storage is not among them: its clients use Azurite's connection string."""
+
+_HEAD_LIMIT = 16 * 1024
+_CHUNK = 256 * 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Front:
+    """Bytes go through unread once TLS is ended, so the Host header and the streaming of bodies stay as they are."""
+
+    authority: Authority
+    routes: Mapping[str, int]
+    """Host pattern -> port on 127.0.0.1 that speaks plain HTTP."""
+    contexts: dict[str, ssl.SSLContext] = dataclasses.field(default_factory=dict)
+    """TLS side of each host seen so far: a certificate is made once a host."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client connection, from CONNECT to the end of the tunnel."""
+        try:
+            host, port = await _connect_target(reader)
+            backend = self._backend(host, port)
+            if backend is None:
+                log.warning("refused host=%s port=%d", host or "-", port)
+                await _refuse(writer)
+                return
+            log.info("open host=%s backend=%d", host, backend)
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await writer.drain()
+            await writer.start_tls(self._context(host))
+            upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", backend)
+            await _pipe_both(reader, writer, upstream_reader, upstream_writer)
+        except (OSError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            log.info("closed %s: %s", type(error).__name__, error)
+        finally:
+            await _close(writer)
+
+    def _backend(self, host: str, port: int) -> int | None:
+        if port != 443:
+            return None
+        return next((to for pattern, to in self.routes.items() if fnmatch.fnmatchcase(host, pattern)), None)
+
+    def _context(self, host: str) -> ssl.SSLContext:
+        if host not in self.contexts:
+            self.contexts[host] = self.authority.server_context(host)
+        return self.contexts[host]
+
+
+@contextlib.asynccontextmanager
+async def listening(front: Front, port: int) -> AsyncIterator[int]:
+    """Serve on 127.0.0.1 until the context ends; gives the port, which a `port` of 0 leaves to the system."""
+    server = await asyncio.start_server(front.serve, "127.0.0.1", port, limit=_HEAD_LIMIT)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def _connect_target(reader: asyncio.StreamReader) -> tuple[str, int]:
+    """(host in lower case, port) of a CONNECT request; ("", 0) for any other request, which no route matches."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    method, _, rest = head.partition("\r\n")[0].partition(" ")
+    host, _, port = rest.partition(" ")[0].rpartition(":")
+    if method != "CONNECT" or not port.isdecimal():
+        return "", 0
+    return host.lower(), int(port)
+
+
+async def _refuse(writer: asyncio.StreamWriter) -> None:
+    text = b"The local stack stands in for Azure; this host is not part of it.\n"
+    head = f"HTTP/1.1 403 Forbidden\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode() + text)
+    await writer.drain()
+
+
+async def _pipe_both(
+    client_reader: asyncio.StreamReader,
+    client_writer: asyncio.StreamWriter,
+    upstream_reader: asyncio.StreamReader,
+    upstream_writer: asyncio.StreamWriter,
+) -> None:
+    """Both directions until either side ends: HTTP/1.1 over TLS knows no half-closed connection."""
+    directions = {
+        asyncio.create_task(_pipe(client_reader, upstream_writer)),
+        asyncio.create_task(_pipe(upstream_reader, client_writer)),
+    }
+    try:
+        await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for direction in directions:
+            direction.cancel()
+        await asyncio.gather(*directions, return_exceptions=True)
+        await _close(upstream_writer)
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(_CHUNK):
+        writer.write(chunk)
+        await writer.drain()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError, ssl.SSLError):
+        await writer.wait_closed()
+
+
+async def _run(front: Front, port: int) -> None:
+    async with listening(front, port) as bound:
+        log.info("listening port=%d", bound)
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Command line of the process."""
+    table = ports()
+    parser = argparse.ArgumentParser(prog="python -m local.front", description=__doc__)
+    parser.add_argument("--port", type=int, default=table.front)
+    parser.add_argument("--cloud-port", type=int, default=table.cloud)
+    parser.add_argument("--ca-dir", type=Path, default=Path(".local/ca"))
+    parser.add_argument(
+        "--route", action="append", default=[], metavar="HOST=PORT", help="one more host pattern and its local port"
+    )
+    options = parser.parse_args()
+    extra = {pattern: int(port) for pattern, _, port in (route.rpartition("=") for route in options.route)}
+    routes = {**extra, **dict.fromkeys(CLOUD_HOSTS, options.cloud_port)}
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_run(Front(open_authority(options.ca_dir), routes), options.port))
+
+
+if __name__ == "__main__":
+    main()
