@@ -1,0 +1,164 @@
+"""Globs over repository names and tags: matched in linear time, and compared, to see gates that are never reached."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+import string
+from collections.abc import Iterator
+
+type Token = frozenset[str] | str
+"""One character out of a set, or one of the two stars."""
+type Tokens = tuple[Token, ...]
+
+STAR = "*"
+"""Any run of characters without `/`."""
+GLOBSTAR = "**"
+"""Any run of characters."""
+
+# What names are made of: OCI distribution specification 1.1, "Pulling manifests".
+_REPOSITORY = frozenset(string.ascii_lowercase + string.digits + "._-/")
+_TAG = frozenset(string.ascii_letters + string.digits + "._-")
+_STEP = re.compile(r"(?P<stars>\*+)|(?P<any>\?)|\[(?P<negated>!?)(?P<members>[^\]]*)\]|(?P<one>.)", re.DOTALL)
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_MAX_ALTERNATIVES = 64
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Glob:
+    """`*` and `?` stop at `/`, `**` does not; `[abc]`, `[a-z]`, `[!abc]` and `{this,that}`."""
+
+    text: str
+    alternatives: tuple[Tokens, ...] = dataclasses.field(repr=False)
+
+    def matches(self, name: str) -> bool:
+        """Whether the whole name is matched. Linear in the name: no backtracking, whatever the glob."""
+        letters = tuple(frozenset(letter) for letter in name)
+        return any(_takes(tokens, letters) for tokens in self.alternatives)
+
+    def covers(self, other: Glob) -> bool:
+        """True only if this glob matches all that `other` does; a difficult pair may be missed, never invented."""
+        return all(any(_takes(mine, theirs) for mine in self.alternatives) for theirs in other.alternatives)
+
+
+def repository_glob(text: str) -> Glob:
+    """A glob over repository names, or ValueError with the rule it breaks."""
+    for plain in (glob := _glob(text, "repository", _REPOSITORY)).alternatives:
+        if _edge(plain) == "/" or _edge(plain[::-1]) == "/" or _has_double_slash(plain):
+            raise ValueError(f"{text!r} never matches: a repository does not begin or end with / and has no //")
+    return glob
+
+
+def tag_glob(text: str) -> Glob:
+    """A glob over tags, or ValueError with the rule it breaks."""
+    return _glob(text, "tag", _TAG)
+
+
+def _glob(text: str, kind: str, alphabet: frozenset[str]) -> Glob:
+    alternatives = tuple(dict.fromkeys(_tokens(plain, text, kind, alphabet) for plain in _expanded(text)))
+    for tokens in alternatives:
+        if not tokens:
+            raise ValueError(f"{text!r} never matches: a {kind} is not empty; write ** to match everything")
+        if (first := _edge(tokens)) in {".", "-"} or (first == "_" and kind == "repository"):
+            raise ValueError(f"{text!r} never matches: no {kind} begins with {first}")
+    return Glob(text, alternatives)
+
+
+def _expanded(text: str) -> Iterator[str]:
+    """The glob without braces: one text for each combination of alternatives."""
+    parts = _BRACES.split(text)  # plain, inside braces, plain, ...
+    if any("{" in plain or "}" in plain for plain in parts[::2]):
+        raise ValueError(f"{text!r}: braces must be closed and cannot be nested")
+    choices = [part.split(",") if index % 2 else [part] for index, part in enumerate(parts)]
+    combinations = itertools.product(*choices)
+    for count, combination in enumerate(combinations):
+        if count == _MAX_ALTERNATIVES:
+            raise ValueError(f"{text!r}: braces give more than {_MAX_ALTERNATIVES} alternatives")
+        yield "".join(combination)
+
+
+def _tokens(plain: str, text: str, kind: str, alphabet: frozenset[str]) -> Tokens:
+    return tuple(_token(step, text, kind, alphabet) for step in _STEP.finditer(plain))
+
+
+def _token(step: re.Match[str], text: str, kind: str, alphabet: frozenset[str]) -> Token:
+    if stars := step["stars"]:
+        if len(stars) > len(GLOBSTAR):
+            raise ValueError(f"{text!r}: {stars} has no meaning; write * (stops at /) or ** (does not)")
+        return stars if "/" in alphabet else STAR
+    if step["any"]:
+        return alphabet - {"/"}
+    if step["members"] is not None:
+        members = _members(step["members"], text)
+        _check_letters(members, text, kind, alphabet - {"/"})
+        return alphabet - {"/"} - members if step["negated"] else members
+    if step["one"] in {"[", "]"}:
+        raise ValueError(f"{text!r}: {step['one']} without its partner")
+    _check_letters({step["one"]}, text, kind, alphabet)
+    return frozenset(step["one"])
+
+
+def _members(written: str, text: str) -> frozenset[str]:
+    """The characters of `[...]`: single ones, and ranges such as a-z."""
+    if not written:
+        raise ValueError(f"{text!r}: [] holds no character")
+    members: set[str] = set()
+    for first, last in re.findall(r"(.)(?:-(.))?", written, re.DOTALL):
+        if last and last < first:
+            raise ValueError(f"{text!r}: the range {first}-{last} is backwards")
+        members.update(map(chr, range(ord(first), ord(last or first) + 1)))
+    return frozenset(members)
+
+
+def _check_letters(letters: set[str] | frozenset[str], text: str, kind: str, alphabet: frozenset[str]) -> None:
+    strange = sorted(letters - alphabet)
+    if not strange:
+        return
+    if kind == "repository" and strange[0].isupper():
+        raise ValueError(f"{text!r} never matches: repositories are lower-case")
+    raise ValueError(f"{text!r} never matches: no {kind} has the character {strange[0]!r} there")
+
+
+def _edge(tokens: Tokens) -> str:
+    """The one character the first token stands for, if it stands for one."""
+    first = tokens[0]
+    return next(iter(first)) if isinstance(first, frozenset) and len(first) == 1 else ""
+
+
+def _has_double_slash(tokens: Tokens) -> bool:
+    slash = frozenset("/")
+    return (slash, slash) in itertools.pairwise(tokens)
+
+
+def _takes(tokens: Tokens, given: Tokens) -> bool:
+    """Whether `tokens` accepts `given`: a name as one-letter sets, or another glob, taken for all it stands for."""
+    states = _with_skipped_stars(tokens, {0})
+    for token in given:
+        states = _with_skipped_stars(tokens, {after for state in states for after in _step(tokens, state, token)})
+    return len(tokens) in states
+
+
+def _with_skipped_stars(tokens: Tokens, states: set[int]) -> set[int]:
+    """A star may stand for nothing."""
+    reached = set(states)
+    for state in states:
+        following = itertools.takewhile(lambda place: isinstance(tokens[place], str), range(state, len(tokens)))
+        reached.update(place + 1 for place in following)
+    return reached
+
+
+def _step(tokens: Tokens, state: int, given: Token) -> tuple[int, ...]:
+    if state == len(tokens):
+        return ()
+    match tokens[state], given:
+        case "**", _:
+            return (state,)
+        case "*", "*":
+            return (state,)
+        case "*", frozenset() as letters if "/" not in letters:
+            return (state,)
+        case frozenset() as mine, frozenset() as letters if letters <= mine:
+            return (state + 1,)
+        case _:
+            return ()

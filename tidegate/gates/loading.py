@@ -1,0 +1,256 @@
+"""From `gates.yaml` to gates: every key, its rule and its default. gates.schema.json says the same to editors."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from tidegate.flows.image_gate import ImageGate, ImageRequirements, ImageTest, Pairs, PromotionRules
+from tidegate.gates import values
+from tidegate.gates.cursor import Cursor
+from tidegate.gates.document import read
+from tidegate.gates.globs import repository_glob, tag_glob
+from tidegate.gates.matching import GateRule, Gates, ImageMatch
+from tidegate.gates.problems import GatesError, did_you_mean
+
+VERSION = 1
+
+# The keys of each mapping, in the order the documentation has them.
+FILE_KEYS = ("version", "images")
+GATE_KEYS = ("name", "match", "test", "require", "promote")
+MATCH_KEYS = ("repository", "tag")
+TEST_KEYS = ("runner", "command", "timeout", "cpu", "memory", "tmp", "environment", "attempts", "skip")
+REQUIRE_KEYS = ("platforms", "non_root", "labels", "max_size", "max_manifests", "media_types")
+PROMOTE_KEYS = ("repository", "tags", "lock", "referrers")
+REFERRERS_KEYS = ("copy", "require")
+
+RUNNERS: tuple[Literal["acr-task"], ...] = ("acr-task",)
+TAGS: tuple[Literal["immutable", "movable"], ...] = ("immutable", "movable")
+LOCKS = ("none", "tag", "manifest", "both")
+
+DEFAULT_TEST = ImageTest(
+    runner="acr-task",
+    command=(),
+    timeout=600,
+    cpu=1.0,
+    memory=2 * 1024**3,
+    tmp=64 * 1024**2,
+    environment=(),
+    attempts=3,
+)
+DEFAULT_REQUIREMENTS = ImageRequirements(
+    non_root=False,
+    labels=(),
+    max_size=0,
+    max_manifests=50,
+    platforms=("linux/amd64",),  # where the tests run: what no test has seen is promoted only if the gate says so
+    media_types=values.MEDIA_TYPES,
+)
+DEFAULT_PROMOTION = PromotionRules(
+    repository="{repository}",
+    tags="immutable",
+    lock_tag=True,
+    lock_manifest=False,
+    referrers=("*",),
+    required_referrers=(),
+)
+
+
+def load(path: str | Path) -> Gates:
+    """The gates of the file, or GatesError with every fault in it."""
+    root = read(Path(path))
+    gates = _gates(root)
+    if root.problems:
+        raise GatesError(sorted(root.problems, key=lambda problem: (problem.line, problem.column)))
+    return gates
+
+
+def version_of(test: ImageTest, require: ImageRequirements, promote: PromotionRules) -> str:
+    """12 hex digits that change with every setting that changes what passing the gate means, and with nothing else."""
+    canonical = json.dumps(
+        [dataclasses.asdict(part) for part in (test, require, promote)], sort_keys=True, separators=(",", ":")
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _gates(root: Cursor) -> Gates:
+    keys = _section(root, FILE_KEYS, required=FILE_KEYS)
+    if "version" in keys:
+        keys["version"].integer(VERSION, VERSION)
+    cursors = keys["images"].items() if "images" in keys else []
+    rules = [(cursor, rule) for cursor in cursors if (rule := _rule(cursor))]
+    _check_names(rules)
+    _check_reachable(rules)
+    return Gates(tuple(rule for _, rule in rules))
+
+
+def _rule(cursor: Cursor) -> GateRule | None:
+    keys = _section(cursor, GATE_KEYS, required=("name", "match"))
+    name = _value(keys, "name", lambda key: key.parsed(values.slug), "")
+    match = _value(keys, "match", _match, None)
+    test = _value(keys, "test", _test, DEFAULT_TEST)
+    require = _value(keys, "require", _requirements, DEFAULT_REQUIREMENTS)
+    promote = _value(keys, "promote", _promotion, DEFAULT_PROMOTION)
+    if not name or match is None:
+        return None
+    return GateRule(match, ImageGate(name, version_of(test, require, promote), test, require, promote))
+
+
+def _match(cursor: Cursor) -> ImageMatch | None:
+    keys = _section(cursor, MATCH_KEYS, required=("repository",))
+    repositories = keys["repository"].each(repository_glob, alone=True) if "repository" in keys else ()
+    tags = keys["tag"].each(tag_glob, alone=True) if "tag" in keys else (tag_glob("*"),)
+    return ImageMatch(repositories, tags) if repositories and tags else None
+
+
+def _test(cursor: Cursor) -> ImageTest:
+    keys = _section(cursor, TEST_KEYS)
+    if "skip" in keys:
+        for name in sorted(keys.keys() - {"skip"}):
+            keys[name].fault("has no effect beside skip; remove one of the two")
+        return dataclasses.replace(DEFAULT_TEST, skip=keys["skip"].parsed(values.reason) or "")
+    default = DEFAULT_TEST
+    return ImageTest(
+        runner=_value(keys, "runner", _runner, default.runner),
+        command=_value(keys, "command", _command, default.command),
+        timeout=_value(keys, "timeout", _duration, default.timeout),
+        cpu=_value(keys, "cpu", lambda key: key.number(0.1, 32), default.cpu),
+        memory=_value(keys, "memory", _size("16Mi", "256Gi"), default.memory),
+        tmp=_value(keys, "tmp", _size("1Mi", "64Gi"), default.tmp),
+        environment=_value(keys, "environment", _environment, default.environment),
+        attempts=_value(keys, "attempts", lambda key: key.integer(1, 10), default.attempts),
+    )
+
+
+def _runner(cursor: Cursor) -> Literal["acr-task"] | None:
+    return cursor.choice(RUNNERS, later=("azure-ml",))
+
+
+def _command(cursor: Cursor) -> tuple[str, ...] | None:
+    if cursor.kind == "seq":
+        arguments = [item.parsed(values.one_line) for item in cursor.items()]
+        return tuple(argument for argument in arguments if argument is not None)
+    return cursor.parsed(values.command, "a command: text or a list of arguments")
+
+
+def _environment(cursor: Cursor) -> Pairs:
+    return _pairs(cursor, values.variable, values.one_line)
+
+
+def _requirements(cursor: Cursor) -> ImageRequirements:
+    keys = _section(cursor, REQUIRE_KEYS)
+    default = DEFAULT_REQUIREMENTS
+    return ImageRequirements(
+        non_root=_value(keys, "non_root", Cursor.boolean, default.non_root),
+        labels=_value(keys, "labels", _labels, default.labels),
+        max_size=_value(keys, "max_size", _size("1Mi", "1024Gi"), default.max_size),
+        max_manifests=_value(keys, "max_manifests", lambda key: key.integer(1, 50), default.max_manifests),
+        platforms=_value(keys, "platforms", _each(values.platform), default.platforms),
+        media_types=_value(keys, "media_types", _each(values.media_type), default.media_types),
+    )
+
+
+def _labels(cursor: Cursor) -> Pairs:
+    """Names with the glob of their value, or a list of names that must be there with any value."""
+    if cursor.kind == "seq":
+        return tuple(sorted((name, "*") for name in cursor.each(values.label)))
+    return _pairs(cursor, values.label, values.label_glob)
+
+
+def _promotion(cursor: Cursor) -> PromotionRules:
+    keys = _section(cursor, PROMOTE_KEYS, later={"approval": "reserved for a later version"})
+    default = DEFAULT_PROMOTION
+    tags = _value(keys, "tags", _tags, default.tags)
+    lock = _value(keys, "lock", _lock, "none" if tags == "movable" else "tag")
+    if tags == "movable" and lock in {"tag", "both"}:
+        keys["lock"].fault("a locked tag cannot move; with `tags: movable` the lock is none or manifest")
+    referrers = _section(keys["referrers"], REFERRERS_KEYS) if "referrers" in keys else {}
+    return PromotionRules(
+        repository=_value(keys, "repository", lambda key: key.parsed(values.target), default.repository),
+        tags=tags,
+        lock_tag=lock in {"tag", "both"},
+        lock_manifest=lock in {"manifest", "both"},
+        referrers=_value(referrers, "copy", _each(values.artifact_glob), default.referrers),
+        required_referrers=_value(referrers, "require", _each(values.artifact_glob), default.required_referrers),
+    )
+
+
+def _tags(cursor: Cursor) -> Literal["immutable", "movable"] | None:
+    return cursor.choice(TAGS)
+
+
+def _lock(cursor: Cursor) -> str | None:
+    if cursor.kind == "bool":
+        return "tag" if cursor.boolean() else "none"
+    return cursor.choice(LOCKS)
+
+
+def _check_names(rules: list[tuple[Cursor, GateRule]]) -> None:
+    """A name is how logs, records and people tell gates apart."""
+    first: dict[str, Cursor] = {}
+    for cursor, rule in rules:
+        earlier = first.setdefault(rule.gate.name, cursor)
+        if earlier is not cursor:
+            cursor.fault(f"the name {rule.gate.name!r} is already the name of {earlier.field} on line {earlier.line}")
+
+
+def _check_reachable(rules: list[tuple[Cursor, GateRule]]) -> None:
+    """The first match wins, so a gate behind one that takes all of its images is a mistake."""
+    for place, (cursor, rule) in enumerate(rules):
+        for earlier, other in rules[:place]:
+            if other.match.covers(rule.match):
+                name = f"{other.gate.name!r} on line {earlier.line}"
+                cursor.fault(f"never reached: {name} matches all of its images first; put this gate before it")
+                break
+
+
+def _section(
+    cursor: Cursor,
+    allowed: Sequence[str],
+    *,
+    required: Sequence[str] = (),
+    later: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Cursor]:
+    """The values of a mapping by key; unknown and missing keys are faults."""
+    entries = cursor.entries()
+    for name, key, _ in entries:
+        if name in later:
+            key.fault(later[name])
+        elif name not in allowed:
+            key.fault(f"unknown key{did_you_mean(name, allowed)}; allowed: {', '.join(allowed)}")
+    found = {name: value for name, _, value in entries if name in allowed}
+    if entries or cursor.kind == "map":
+        for name in required:
+            if name not in found:
+                cursor.fault(f"the key {name!r} is missing")
+    return found
+
+
+def _pairs(cursor: Cursor, parse_name: Callable[[str], str], parse_value: Callable[[str], str]) -> Pairs:
+    """A mapping of the user's own names, sorted: its order in the file means nothing."""
+    read = [(key.parsed(parse_name), value.parsed(parse_value)) for _, key, value in cursor.entries()]
+    return tuple(sorted((name, value) for name, value in read if name is not None and value is not None))
+
+
+def _each(parse: Callable[[str], str]) -> Callable[[Cursor], tuple[str, ...]]:
+    """A list whose order means nothing, sorted, so that another order is the same gate."""
+    return lambda cursor: tuple(sorted(cursor.each(parse)))
+
+
+def _duration(cursor: Cursor) -> int | None:
+    return cursor.quantity(values.duration, "a duration such as 90s")
+
+
+def _size(low: str, high: str) -> Callable[[Cursor], int | None]:
+    return lambda cursor: cursor.quantity(values.size(low, high), "a size such as 512Mi")
+
+
+def _value[T](keys: Mapping[str, Cursor], name: str, read: Callable[[Cursor], T | None], default: T) -> T:
+    """What the key says; the default if the key is absent, or faulty: then the fault is noted and the load fails."""
+    value = read(keys[name]) if name in keys else None
+    return default if value is None else value

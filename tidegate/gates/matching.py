@@ -1,0 +1,50 @@
+"""Which gate an image meets: the first whose globs match its repository and its tag."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tidegate.flows.image_gate import ImageGate
+from tidegate.gates.globs import Glob
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageMatch:
+    """One of the repository globs and one of the tag globs must match."""
+
+    repositories: tuple[Glob, ...]
+    tags: tuple[Glob, ...]
+
+    def matches(self, repository: str, tag: str) -> bool:
+        return _one_matches(self.repositories, repository) and _one_matches(self.tags, tag)
+
+    def covers(self, other: ImageMatch) -> bool:
+        """True only if everything `other` matches is matched here too (see `Glob.covers`)."""
+        return _cover(self.repositories, other.repositories) and _cover(self.tags, other.tags)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GateRule:
+    """A gate and the images it is for. The globs say when it applies, not what it means, so they are not part of it."""
+
+    match: ImageMatch
+    gate: ImageGate
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Gates:
+    """All that `gates.yaml` says, in the order of the file."""
+
+    images: tuple[GateRule, ...]
+
+    def match(self, repository: str, tag: str) -> ImageGate | None:
+        """The first gate that matches; None: the image is no concern of Tidegate and is ignored."""
+        return next((rule.gate for rule in self.images if rule.match.matches(repository, tag)), None)
+
+
+def _one_matches(globs: tuple[Glob, ...], name: str) -> bool:
+    return any(glob.matches(name) for glob in globs)
+
+
+def _cover(mine: tuple[Glob, ...], others: tuple[Glob, ...]) -> bool:
+    return all(any(glob.covers(other) for glob in mine) for other in others)
