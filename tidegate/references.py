@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import override
 
 from tidegate.errors import MalformedEvent
 
@@ -35,7 +36,9 @@ def tag(text: object, field: str) -> str:
     """A tag in OCI grammar, or MalformedEvent naming `field` and the rule."""
     name = _text(text, field)
     if not _TAG.match(name):
-        raise MalformedEvent(f"{field}: {_shown(name)} is not a tag (letters, digits, _ . -, at most 128, not starting with . or -)")
+        raise MalformedEvent(
+            f"{field}: {_shown(name)} is not a tag (letters, digits, _ . -, at most 128, not starting with . or -)"
+        )
     return name
 
 
@@ -51,7 +54,9 @@ def registry(text: object, field: str) -> str:
     """The name of an Azure container registry, lower-cased (`contoso` or `contoso.azurecr.io` -> `contoso`)."""
     name = _text(text, field).lower().removesuffix(".azurecr.io")
     if not _REGISTRY.match(name):
-        raise MalformedEvent(f"{field}: {_shown(name)} is not the name of an Azure container registry (5-50 letters and digits)")
+        raise MalformedEvent(
+            f"{field}: {_shown(name)} is not the name of an Azure container registry (5-50 letters and digits)"
+        )
     return name
 
 
@@ -68,6 +73,7 @@ class ImageRef:
     repository: str
     digest: str
 
+    @override
     def __str__(self) -> str:
         return f"{self.registry}/{self.repository}@{self.digest}"
 
@@ -84,6 +90,7 @@ class TagRef:
     repository: str
     tag: str
 
+    @override
     def __str__(self) -> str:
         return f"{self.registry}/{self.repository}:{self.tag}"
 

@@ -52,7 +52,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         text = environ.get(name, "").strip()
         if text.startswith("@Microsoft.KeyVault("):
             # The platform leaves the literal reference where it could not resolve it (azure-docs: app-service-key-vault-references).
-            problems.append(f"{name}: the Key Vault reference was not resolved; check the identity's access and the secret's name")
+            problems.append(
+                f"{name}: the Key Vault reference was not resolved; check the identity's access and the secret's name"
+            )
         elif text:
             values[field.name] = text
         elif not optional:

@@ -137,7 +137,9 @@ def _unmet_by_manifest(require: ImageRequirements, facts: ImageFacts) -> list[st
     if require.max_size and facts.size > require.max_size:
         problems.append(f"{facts.size} bytes of layers, more than {require.max_size} (require.max_size)")
     if facts.foreign_layers:
-        problems.append("a layer is kept outside the registry (descriptor with urls); push the image with all its layers")
+        problems.append(
+            "a layer is kept outside the registry (descriptor with urls); push the image with all its layers"
+        )
     if not facts.images:
         problems.append("no runnable image in it")
     return problems
@@ -149,7 +151,9 @@ def _unmet_by_image(require: ImageRequirements, image: PlatformImage) -> list[st
     if require.platforms and image.platform not in require.platforms:
         problems.append(f"platform {image.platform} is not allowed ({', '.join(require.platforms)})")
     if require.non_root and is_root(image.user):
-        problems.append(f"{image.platform}: runs as root (user {image.user!r}); set USER in the Dockerfile (require.non_root)")
+        problems.append(
+            f"{image.platform}: runs as root (user {image.user!r}); set USER in the Dockerfile (require.non_root)"
+        )
     for label, glob in require.labels:
         if label not in labels:
             problems.append(f"{image.platform}: label {label} is missing (require.labels)")
@@ -162,3 +166,8 @@ def is_root(user: str) -> bool:
     """Whether an image's `User` is root: unset, by name or by number (`user[:group]`)."""
     name = user.partition(":")[0]
     return name in ("", "root") or (name.isdigit() and int(name) == 0)
+
+
+def matches_any(text: str, globs: tuple[str, ...]) -> bool:
+    """Whether a text matches one of the globs."""
+    return any(fnmatch.fnmatchcase(text, glob) for glob in globs)

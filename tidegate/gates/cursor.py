@@ -67,18 +67,14 @@ class Cursor:
                 found[name] = (name, key, dataclasses.replace(key, node=value_node))
         return list(found.values())
 
-    def items(self) -> list[Cursor]:
-        """The values of a list with at least one."""
+    def items(self, *, empty: bool = False) -> list[Cursor]:
+        """The values of a list; `empty`: it may have none."""
         if not isinstance(self.node, yaml.SequenceNode) or self.kind != "seq":
             self.fault(f"expected a list, found {self._found()}")
             return []
-        if not self.node.value:
+        if not self.node.value and not empty:
             self.fault("the list is empty")
         return [self._below(node, f"[{index}]") for index, node in enumerate(self.node.value)]
-
-    def one_or_more(self) -> list[Cursor]:
-        """The values of a list, or the one value written without a list."""
-        return self.items() if isinstance(self.node, yaml.SequenceNode) else [self]
 
     def scalar(self, what: str) -> str | None:
         """The characters of a single value, whatever YAML takes them for."""
@@ -100,17 +96,23 @@ class Cursor:
         value = self.text(what)
         return None if value is None else self._ruled(parse, value)
 
-    def each[T](self, parse: Callable[[str], T], what: str = "text", *, alone: bool = False) -> tuple[T, ...]:
-        """A list of distinct strings with a rule; `alone`: one string may stand without a list."""
-        values: dict[T, Cursor] = {}
-        for item in self.one_or_more() if alone else self.items():
-            value = item.parsed(parse, what)
-            if value is None:
-                continue
+    def each[T](self, parse: Callable[[str], T], *, empty: bool = False) -> tuple[T, ...]:
+        """The values of a list of distinct strings with a rule; `empty`: it may have none."""
+        values: list[T] = []
+        for item in self.items(empty=empty):
+            value = item.parsed(parse)
             if value in values:
                 item.fault(f"{shown(str(item.node.value))} is in the list twice")
-            values[value] = item
+            elif value is not None:
+                values.append(value)
         return tuple(values)
+
+    def one_or_each[T](self, parse: Callable[[str], T]) -> tuple[T, ...]:
+        """Like `each`, but a single string may stand without a list."""
+        if self.kind == "seq":
+            return self.each(parse)
+        value = self.parsed(parse, "text or a list")
+        return () if value is None else (value,)
 
     def quantity(self, parse: Callable[[str], int], what: str) -> int | None:
         """A number with its unit; a number alone gets the message about the unit, not the one about quotes."""

@@ -103,8 +103,8 @@ def _rule(cursor: Cursor) -> GateRule | None:
 
 def _match(cursor: Cursor) -> ImageMatch | None:
     keys = _section(cursor, MATCH_KEYS, required=("repository",))
-    repositories = keys["repository"].each(repository_glob, alone=True) if "repository" in keys else ()
-    tags = keys["tag"].each(tag_glob, alone=True) if "tag" in keys else (tag_glob("*"),)
+    repositories = keys["repository"].one_or_each(repository_glob) if "repository" in keys else ()
+    tags = keys["tag"].one_or_each(tag_glob) if "tag" in keys else (tag_glob("*"),)
     return ImageMatch(repositories, tags) if repositories and tags else None
 
 
@@ -165,17 +165,14 @@ def _labels(cursor: Cursor) -> Pairs:
 def _promotion(cursor: Cursor) -> PromotionRules:
     keys = _section(cursor, PROMOTE_KEYS, later={"approval": "reserved for a later version"})
     default = DEFAULT_PROMOTION
-    tags = _value(keys, "tags", _tags, default.tags)
-    lock = _value(keys, "lock", _lock, "none" if tags == "movable" else "tag")
-    if tags == "movable" and lock in {"tag", "both"}:
-        keys["lock"].fault("a locked tag cannot move; with `tags: movable` the lock is none or manifest")
+    lock = _value(keys, "lock", _lock, "tag")
     referrers = _section(keys["referrers"], REFERRERS_KEYS) if "referrers" in keys else {}
     return PromotionRules(
         repository=_value(keys, "repository", lambda key: key.parsed(values.target), default.repository),
-        tags=tags,
+        tags=_value(keys, "tags", _tags, default.tags),
         lock_tag=lock in {"tag", "both"},
         lock_manifest=lock in {"manifest", "both"},
-        referrers=_value(referrers, "copy", _each(values.artifact_glob), default.referrers),
+        referrers=_value(referrers, "copy", _each(values.artifact_glob, empty=True), default.referrers),
         required_referrers=_value(referrers, "require", _each(values.artifact_glob), default.required_referrers),
     )
 
@@ -237,9 +234,9 @@ def _pairs(cursor: Cursor, parse_name: Callable[[str], str], parse_value: Callab
     return tuple(sorted((name, value) for name, value in read if name is not None and value is not None))
 
 
-def _each(parse: Callable[[str], str]) -> Callable[[Cursor], tuple[str, ...]]:
+def _each(parse: Callable[[str], str], *, empty: bool = False) -> Callable[[Cursor], tuple[str, ...]]:
     """A list whose order means nothing, sorted, so that another order is the same gate."""
-    return lambda cursor: tuple(sorted(cursor.each(parse)))
+    return lambda cursor: tuple(sorted(cursor.each(parse, empty=empty)))
 
 
 def _duration(cursor: Cursor) -> int | None:

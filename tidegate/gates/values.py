@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
 
 from tidegate.flows.image_gate import IMAGE_INDEXES, IMAGE_MANIFESTS
@@ -68,6 +67,8 @@ def one_line(text: str) -> str:
 
 def command(text: str) -> tuple[str, ...]:
     """A command as one string, split as a shell splits it. No shell runs it: its operators would be mere arguments."""
+    import shlex
+
     line = one_line(text.strip())
     try:
         arguments = tuple(shlex.split(line))

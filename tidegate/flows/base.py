@@ -1,0 +1,113 @@
+"""What every flow is made of: a pure decision, and commands that may wait or tell another flow."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from typing import Protocol
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision[S, C]:
+    """The state after an event, and what to do about it. The same state and no commands: the event changed nothing."""
+
+    state: S
+    commands: tuple[C, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class After[C]:
+    """Carry the command out no earlier than this many seconds from now. Waiting costs nothing: it is a message that sleeps."""
+
+    seconds: int
+    command: C
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tell[E]:
+    """Deliver an event to another record: flows meet only by events. Twice: the second changes nothing."""
+
+    key: str
+    event: E
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Publish:
+    """Tell other systems what came out of it. Never holds the flow up."""
+
+    type: str
+    subject: str
+    at: datetime.datetime
+    data: tuple[tuple[str, str | int | bool | tuple[str, ...]], ...]
+    id: str
+    """The same for the same outcome, however often it is published."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """The answer to a command was no, and will be no again."""
+
+    attempt: int
+    reason: str
+    at: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CommandErrored:
+    """There was no answer to a command for as long as it was worth asking."""
+
+    attempt: int
+    reason: str
+    at: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Explanation:
+    """Who made an event, why, and where the evidence is; for the audit row of the transition it causes."""
+
+    who: str
+    why: str = ""
+    evidence: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listing:
+    """How a state shows in lists; empty fields where it has none."""
+
+    state: str
+    repository: str
+    tags: tuple[str, ...]
+    digest: str
+    reason: str
+
+
+class Flow(Protocol):
+    """One state machine. Pure: time, ids and randomness come in with the event."""
+
+    name: str
+    """Also the first word of its records' keys."""
+
+    def initial(self) -> object:
+        """The state of a record nobody has heard of."""
+
+    def decide(self, state: object, event: object, /) -> Decision[object, object]:
+        """What an event means in a state. An event that answers an earlier attempt, or comes twice, changes nothing."""
+
+    def explain(self, event: object, /) -> Explanation:
+        """Who and why, for the audit."""
+
+    def listing(self, state: object, /) -> Listing | None:
+        """How the record is listed; None: it is not."""
+
+
+def flow_name(key: str) -> str:
+    """Which flow a record belongs to."""
+    return key.partition(":")[0]
+
+
+def poll_delay(check: int) -> int:
+    """Seconds until the n-th look (from 1) at something that runs: soon at first, then every half minute.
+
+    Azure asks for no polling interval on imports and its own command line polls task runs every 30 s.
+    """
+    return (0, 1, 1, 2, 3, 5, 8, 13, 20)[check - 1] if check <= 9 else 30
