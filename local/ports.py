@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import socket
 from collections.abc import Mapping
 
 
@@ -43,6 +45,14 @@ def ports(environ: Mapping[str, str] = os.environ) -> Ports:
             raise ValueError(f"TIDEGATE_PORT_{name.upper()}: port {port} is already the port of {owners[port]}")
         owners[port] = name
     return table
+
+
+def free_ports() -> Ports:
+    """A table of ports that nobody listens on now, for a stack beside another one."""
+    with contextlib.ExitStack() as stack:  # all open at the same time, so that they differ
+        names = [field.name for field in dataclasses.fields(Ports)]
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
+        return Ports(**{name: server.getsockname()[1] for name, server in zip(names, servers, strict=True)})
 
 
 def _port(variable: str, text: str) -> int:

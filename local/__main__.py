@@ -1,0 +1,79 @@
+"""Command line of the local stack: up, down, status, env."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shlex
+import sys
+import time
+
+from local.ports import ports
+from local.stack import STATE, Stack
+from local.supervisor import StackError, State
+
+
+def main() -> int:
+    """Exit status 0: done. 1: the stack could not be brought up, or `status` found a part that does not run."""
+    options = _arguments().parse_args()
+    try:
+        stack = Stack(STATE, ports(), print)
+        return {"up": _up, "down": _down, "status": _status, "env": _env}[options.command](stack, options.json)
+    except (StackError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description="Azure on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("up", "start what does not run"),
+        ("down", "stop everything"),
+        ("status", "what runs, and where"),
+        ("env", 'variables for a shell that talks to the local Azure: eval "$(python -m local env)"'),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(json=False)
+        if name in {"status", "env"}:
+            command.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _up(stack: Stack, _json: bool) -> int:
+    since = time.monotonic()
+    stack.up()
+    print(f"The local stack is up ({time.monotonic() - since:.1f} s). Stop it with: make down")
+    return 0
+
+
+def _down(stack: Stack, _json: bool) -> int:
+    stack.down()
+    print("The local stack is down.")
+    return 0
+
+
+def _status(stack: Stack, as_json: bool) -> int:
+    rows = stack.status()
+    if as_json:
+        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
+    else:
+        print(f"{'PART':<18}{'STATE':<10}{'PORT':>6}{'PID':>9}  URL")
+        for row in rows:
+            print(f"{row.part:<18}{row.state:<10}{row.port:>6}{row.pid or '-':>9}  {row.url}")
+    return 0 if all(row.state is State.RUNNING for row in rows) else 1
+
+
+def _env(stack: Stack, as_json: bool) -> int:
+    variables = stack.client_environment() | {"AZURE_STORAGE_CONNECTION_STRING": stack.storage_connection}
+    if as_json:
+        print(json.dumps(variables, indent=2))
+    else:
+        for name, value in variables.items():
+            print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""The parts of the local stack: what each runs, where it listens, and when it counts as ready."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import http.client
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from local import registry, world
+from local.app_settings import app_settings
+from local.containers import EngineMissingError, find_engine
+from local.environment import client_environment
+from local.ports import Ports
+from local.storage_account import StorageAccount, open_account
+
+ROOT = Path(__file__).parents[1]
+_ANSWER_LIMIT_S = 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Launch:
+    """How one process is started."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Variables on top of the starter's own."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs for another command or environment: a running part that was launched otherwise is started anew."""
+        text = json.dumps([list(self.command), sorted(self.environment.items())])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """One process of the stack."""
+
+    name: str
+    ports: Mapping[str, int]
+    """Field of `Ports` -> TCP port that this part listens on; the first is the one to show."""
+    launch: Callable[[], Launch]
+    """Prepares its files and says how to start it; FileNotFoundError says what is not installed."""
+    health: str = ""
+    """Path that answers 200 at the first port when the part is ready; empty: it is ready when its ports accept."""
+
+    @property
+    def port(self) -> int:
+        return next(iter(self.ports.values()))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def answers(self) -> bool:
+        """Whether it is ready for its clients now."""
+        return all(map(_accepts, self.ports.values())) and (not self.health or _says_ok(self.port, self.health))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layout:
+    """Where one stack listens and keeps its state; two stacks with different ports and folders do not meet."""
+
+    ports: Ports
+    state: Path
+
+    def stages(self) -> tuple[tuple[Part, ...], ...]:
+        """Parts of one stage start together, once every part of the stages before answers."""
+        ports = self.ports
+        azurite = {name: getattr(ports, name) for name in ("azurite_blob", "azurite_queue", "azurite_table")}
+        return (
+            (
+                Part("staging-registry", {"staging_registry": ports.staging_registry}, self._staging, "/v2/"),
+                Part("healthy-registry", {"healthy_registry": ports.healthy_registry}, self._healthy, "/v2/"),
+                Part("azurite", azurite, self._azurite),
+                Part("cloud", {"cloud": ports.cloud}, self._cloud, "/health"),
+                Part("front", {"front": ports.front}, self._front),
+            ),
+            (Part("functions", {"functions": ports.functions}, self._functions, "/admin/host/ping"),),
+        )
+
+    def client_environment(self) -> dict[str, str]:
+        """Variables that turn a process into a client of this stack."""
+        bundle = self.state / "ca/bundle.pem"
+        return client_environment(front_port=self.ports.front, cloud_port=self.ports.cloud, bundle=bundle)
+
+    def account(self) -> StorageAccount:
+        """The stack's storage account; its key is made on first use."""
+        return open_account(self.ports, self.state / "storage.key")
+
+    def _staging(self) -> Launch:
+        return self._registry(world.STAGING, self.ports.staging_registry)
+
+    def _healthy(self) -> Launch:
+        return self._registry(world.HEALTHY, self.ports.healthy_registry)
+
+    def _registry(self, name: str, port: int) -> Launch:
+        folder = self.state / "registries" / name
+        process = registry.RegistryProcess(name, port, folder, f"http://127.0.0.1:{self.ports.cloud}")
+        return Launch(_registry_command(process.write_configuration(), f"{name}-{port}"))
+
+    def _azurite(self) -> Launch:
+        account = self.account()
+        return Launch(account.start_command(self.state / "azurite"), account.environment)
+
+    def _cloud(self) -> Launch:
+        arguments = ("--port", self.ports.cloud, "--state", self.state / "cloud")
+        return Launch(_python("local.cloud", *arguments))
+
+    def _front(self) -> Launch:
+        arguments = ("--port", self.ports.front, "--cloud-port", self.ports.cloud, "--ca-dir", self.state / "ca")
+        return Launch(_python("local.front", *arguments))
+
+    def _functions(self) -> Launch:
+        arguments = ("--app", ROOT, "--port", self.ports.functions, "--keys", self.state / "keys")
+        environment = self.client_environment() | app_settings(self.account().connection_string)
+        return Launch(_python("local.functions_host", *arguments), environment)
+
+
+def _registry_command(configuration: Path, container: str) -> list[str]:
+    """Debian's docker-registry where it is installed, else the public image in Docker (unverified without its engine)."""
+    try:
+        return registry.start_command(configuration)
+    except FileNotFoundError as missing:
+        try:
+            docker = find_engine({**os.environ, "TIDEGATE_CONTAINER_ENGINE": "docker"})
+        except EngineMissingError:
+            raise missing from None
+    folder = configuration.parent.resolve()
+    user = f"{os.getuid()}:{os.getgid()}"
+    options = ["--rm", "--network=host", f"--name={container}", f"--user={user}", f"--volume={folder}:{folder}"]
+    return docker.command("run", *options, "registry:2", str(folder / configuration.name))
+
+
+def _python(module: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-m", module, *map(str, arguments)]
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(_ANSWER_LIMIT_S)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _says_ok(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_LIMIT_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

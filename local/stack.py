@@ -1,0 +1,75 @@
+"""The local stack as a whole: Azure on this machine, brought up, looked at and taken down."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from local import processes
+from local.container_owner import remove_orphans
+from local.containers import EngineMissingError, find_engine
+from local.parts import ROOT, Layout
+from local.ports import Ports, ports
+from local.supervisor import Status, Supervisor
+
+STATE = ROOT / ".local"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stack:
+    """All parts on one table of ports with their state in one folder; as a context manager, up inside the block.
+
+    Two stacks with different ports and folders run side by side: `Stack(folder, free_ports())` disturbs nobody.
+    """
+
+    state: Path = STATE
+    ports: Ports = dataclasses.field(default_factory=ports)
+    tell: Callable[[str], None] = lambda _line: None
+    """Gets one line a part while the stack comes up or goes down."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.up()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.down()
+
+    def up(self) -> None:
+        """Start what does not run and leave alone what does; afterwards every part answers. Otherwise StackError."""
+        processes.refuse_unsupported()
+        self._supervisor.up()
+
+    def down(self, grace_s: float = 10) -> None:
+        """Stop every part and remove the containers they left. Twice is the same as once."""
+        self._supervisor.down(grace_s)
+        with contextlib.suppress(EngineMissingError):
+            remove_orphans(find_engine())
+
+    def status(self) -> list[Status]:
+        """One line a part, in the order in which they start."""
+        return self._supervisor.status()
+
+    def client_environment(self) -> dict[str, str]:
+        """Variables that turn a process into a client of this stack: Azure's host names are answered by it."""
+        return self._layout.client_environment()
+
+    @property
+    def storage_connection(self) -> str:
+        """Connection string of the storage account."""
+        return self._layout.account().connection_string
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout(self.ports, self.state.resolve())
+
+    @property
+    def _supervisor(self) -> Supervisor:
+        return Supervisor(self.state.resolve(), self._layout.stages(), self.tell)
