@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import re
 import string
-from collections.abc import Iterator
+
+from tidegate.gates.problems import shown
 
 type Token = frozenset[str] | str
 """One character out of a set, or one of the two stars."""
@@ -46,7 +48,7 @@ def repository_glob(text: str) -> Glob:
     """A glob over repository names, or ValueError with the rule it breaks."""
     for plain in (glob := _glob(text, "repository", _REPOSITORY)).alternatives:
         if _edge(plain) == "/" or _edge(plain[::-1]) == "/" or _has_double_slash(plain):
-            raise ValueError(f"{text!r} never matches: a repository does not begin or end with / and has no //")
+            raise ValueError(f"{shown(text)} never matches: a repository does not begin or end with / and has no //")
     return glob
 
 
@@ -56,26 +58,27 @@ def tag_glob(text: str) -> Glob:
 
 
 def _glob(text: str, kind: str, alphabet: frozenset[str]) -> Glob:
-    alternatives = tuple(dict.fromkeys(_tokens(plain, text, kind, alphabet) for plain in _expanded(text)))
+    choices = [[_tokens(plain, text, kind, alphabet) for plain in part] for part in _parts(text)]
+    if math.prod(map(len, choices)) > _MAX_ALTERNATIVES:
+        raise ValueError(f"{shown(text)}: braces give more than {_MAX_ALTERNATIVES} alternatives")
+    combinations = itertools.product(*choices)
+    alternatives = tuple(dict.fromkeys(tuple(itertools.chain(*combination)) for combination in combinations))
     for tokens in alternatives:
         if not tokens:
-            raise ValueError(f"{text!r} never matches: a {kind} is not empty; write ** to match everything")
+            raise ValueError(f"{shown(text)} never matches: a {kind} is not empty; write ** to match everything")
         if (first := _edge(tokens)) in {".", "-"} or (first == "_" and kind == "repository"):
-            raise ValueError(f"{text!r} never matches: no {kind} begins with {first}")
+            raise ValueError(f"{shown(text)} never matches: no {kind} begins with {first}")
     return Glob(text, alternatives)
 
 
-def _expanded(text: str) -> Iterator[str]:
-    """The glob without braces: one text for each combination of alternatives."""
+def _parts(text: str) -> list[list[str]]:
+    """The glob cut at its braces: what may stand in each place."""
     parts = _BRACES.split(text)  # plain, inside braces, plain, ...
     if any("{" in plain or "}" in plain for plain in parts[::2]):
-        raise ValueError(f"{text!r}: braces must be closed and cannot be nested")
-    choices = [part.split(",") if index % 2 else [part] for index, part in enumerate(parts)]
-    combinations = itertools.product(*choices)
-    for count, combination in enumerate(combinations):
-        if count == _MAX_ALTERNATIVES:
-            raise ValueError(f"{text!r}: braces give more than {_MAX_ALTERNATIVES} alternatives")
-        yield "".join(combination)
+        raise ValueError(f"{shown(text)}: braces must be closed and cannot be nested")
+    if any(part.count("[") != part.count("]") for part in parts):
+        raise ValueError(f"{shown(text)}: every [ needs its ], and braces stay outside of them")
+    return [part.split(",") if index % 2 else [part] for index, part in enumerate(parts)]
 
 
 def _tokens(plain: str, text: str, kind: str, alphabet: frozenset[str]) -> Tokens:
@@ -85,16 +88,17 @@ def _tokens(plain: str, text: str, kind: str, alphabet: frozenset[str]) -> Token
 def _token(step: re.Match[str], text: str, kind: str, alphabet: frozenset[str]) -> Token:
     if stars := step["stars"]:
         if len(stars) > len(GLOBSTAR):
-            raise ValueError(f"{text!r}: {stars} has no meaning; write * (stops at /) or ** (does not)")
+            raise ValueError(f"{shown(text)}: {stars} has no meaning; write * (stops at /) or ** (does not)")
         return stars if "/" in alphabet else STAR
     if step["any"]:
         return alphabet - {"/"}
     if step["members"] is not None:
+        _check_letters(set(step["members"]) - {"-"}, text, kind, alphabet - {"/"})
         members = _members(step["members"], text)
         _check_letters(members, text, kind, alphabet - {"/"})
-        return alphabet - {"/"} - members if step["negated"] else members
+        return _but(members, text, alphabet - {"/"}) if step["negated"] else members
     if step["one"] in {"[", "]"}:
-        raise ValueError(f"{text!r}: {step['one']} without its partner")
+        raise ValueError(f"{shown(text)}: every [ needs its ], and braces stay outside of them")
     _check_letters({step["one"]}, text, kind, alphabet)
     return frozenset(step["one"])
 
@@ -102,13 +106,19 @@ def _token(step: re.Match[str], text: str, kind: str, alphabet: frozenset[str]) 
 def _members(written: str, text: str) -> frozenset[str]:
     """The characters of `[...]`: single ones, and ranges such as a-z."""
     if not written:
-        raise ValueError(f"{text!r}: [] holds no character")
+        raise ValueError(f"{shown(text)}: [] holds no character")
     members: set[str] = set()
     for first, last in re.findall(r"(.)(?:-(.))?", written, re.DOTALL):
         if last and last < first:
-            raise ValueError(f"{text!r}: the range {first}-{last} is backwards")
+            raise ValueError(f"{shown(text)}: the range {first}-{last} is backwards")
         members.update(map(chr, range(ord(first), ord(last or first) + 1)))
     return frozenset(members)
+
+
+def _but(members: frozenset[str], text: str, alphabet: frozenset[str]) -> frozenset[str]:
+    if others := alphabet - members:
+        return others
+    raise ValueError(f"{shown(text)} never matches: [!...] excludes every character")
 
 
 def _check_letters(letters: set[str] | frozenset[str], text: str, kind: str, alphabet: frozenset[str]) -> None:
@@ -116,8 +126,8 @@ def _check_letters(letters: set[str] | frozenset[str], text: str, kind: str, alp
     if not strange:
         return
     if kind == "repository" and strange[0].isupper():
-        raise ValueError(f"{text!r} never matches: repositories are lower-case")
-    raise ValueError(f"{text!r} never matches: no {kind} has the character {strange[0]!r} there")
+        raise ValueError(f"{shown(text)} never matches: repositories are lower-case")
+    raise ValueError(f"{shown(text)} never matches: no {kind} has the character {strange[0]!r} there")
 
 
 def _edge(tokens: Tokens) -> str:

@@ -16,7 +16,7 @@ from tidegate.gates.cursor import Cursor
 from tidegate.gates.document import read
 from tidegate.gates.globs import repository_glob, tag_glob
 from tidegate.gates.matching import GateRule, Gates, ImageMatch
-from tidegate.gates.problems import GatesError, did_you_mean
+from tidegate.gates.problems import GatesError, did_you_mean, shown
 
 VERSION = 1
 
@@ -81,12 +81,18 @@ def version_of(test: ImageTest, require: ImageRequirements, promote: PromotionRu
 def _gates(root: Cursor) -> Gates:
     keys = _section(root, FILE_KEYS, required=FILE_KEYS)
     if "version" in keys:
-        keys["version"].integer(VERSION, VERSION)
+        _check_version(keys["version"])
     cursors = keys["images"].items() if "images" in keys else []
     rules = [(cursor, rule) for cursor in cursors if (rule := _rule(cursor))]
     _check_names(rules)
     _check_reachable(rules)
     return Gates(tuple(rule for _, rule in rules))
+
+
+def _check_version(cursor: Cursor) -> None:
+    written = cursor.scalar(f"the version of the format, {VERSION}")
+    if written is not None and (written, cursor.kind) != (str(VERSION), "int"):
+        cursor.fault(f"{shown(written)} is not a version that this release reads; write {VERSION}")
 
 
 def _rule(cursor: Cursor) -> GateRule | None:
