@@ -35,3 +35,4 @@ def topic_host(name: str) -> str:
 VAULT_URL = f"https://{KEY_VAULT}.vault.azure.net"
 OUTCOMES_TOPIC_ID = f"{_GROUP}/Microsoft.EventGrid/topics/{OUTCOMES_TOPIC}"
 FUNCTION_APP_ID = f"{_GROUP}/Microsoft.Web/sites/{FUNCTION_APP}"
+KEY_VAULT_ID = f"{_GROUP}/Microsoft.KeyVault/vaults/{KEY_VAULT}"

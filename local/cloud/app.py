@@ -1,0 +1,38 @@
+"""The whole stand-in in one application."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from local.cloud import (
+    faults,
+    identity,
+    key_vault,
+    recorder,
+    registry_auth,
+    registry_control,
+    registry_data,
+    registry_events,
+    registry_listing,
+    resources,
+)
+from local.cloud.core import Cloud, Options
+from local.cloud.registries import Registries
+
+
+def create_app(options: Options) -> web.Application:
+    """Every service installed. The recorder is outermost: it sees the answers that clients see, faults included."""
+    cloud = Cloud(options)
+    registries = Registries(cloud)
+    recorded, faulted = recorder.install(cloud), faults.install(cloud)
+    identity.install(cloud)
+    key_vault.install(cloud)
+    resources.install(cloud, registries)
+    for service in (registry_control, registry_auth, registry_data, registry_listing, registry_events):
+        service.install(cloud, registries)
+    cloud.local.router.add_get("/health", _health)
+    return cloud.build((recorded.middleware, faulted.middleware))
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "Healthy"})

@@ -1,0 +1,219 @@
+"""`/acr/v1` of a registry: repositories, tags and manifests with their properties, and the attributes that lock them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from local.cloud.core import Cloud
+from local.cloud.errors import RegistryError
+from local.cloud.manifests import Manifest
+from local.cloud.registries import Registries, Registry
+from local.cloud.registry_auth import require_access
+from local.cloud.registry_data import forget_manifest, tags_of
+
+_DEFAULT_PAGE = 100
+
+
+def install(cloud: Cloud, registries: Registries) -> None:
+    listing = _Listing(registries)
+    router = cloud.host("*.azurecr.io").router
+    router.add_get("/acr/v1/_catalog", listing.repositories)
+    router.add_get("/acr/v1/{name:.+}/_tags", listing.tags)
+    router.add_get("/acr/v1/{name:.+}/_tags/{item}", listing.tag)
+    router.add_patch("/acr/v1/{name:.+}/_tags/{item}", listing.change_tag)
+    router.add_get("/acr/v1/{name:.+}/_manifests", listing.manifests)
+    router.add_get("/acr/v1/{name:.+}/_manifests/{item}", listing.manifest)
+    router.add_patch("/acr/v1/{name:.+}/_manifests/{item}", listing.change_manifest)
+    router.add_get("/acr/v1/{name:.+}", listing.repository)
+    router.add_patch("/acr/v1/{name:.+}", listing.change_repository)
+    router.add_delete("/acr/v1/{name:.+}", listing.delete_repository)
+
+
+class _Listing:
+    """Answers have the member names of the service's 2021-07-01 description; values it would compute itself are simple."""
+
+    def __init__(self, registries: Registries) -> None:
+        self._registries = registries
+
+    async def repositories(self, request: web.Request) -> web.Response:
+        registry = self._registries.at(request.host)
+        require_access(request, registry, "registry", "catalog", "*")
+        names, headers = _page(
+            request, [name for name in await registry.upstream.repositories() if _listed(registry, name)]
+        )
+        return web.json_response({"repositories": names or None}, headers=headers)
+
+    async def tags(self, request: web.Request) -> web.Response:
+        registry, name = self._authorized(request, "metadata_read")
+        wanted = request.query.get("digest")
+        names, headers = _page(request, [tag for tag in await _tags(registry, name) if _listed(registry, name, tag)])
+        described = [await _describe_tag(registry, name, tag) for tag in names]
+        shown = [tag for tag in described if wanted in (None, tag["digest"])]
+        return web.json_response({**_owner(registry, name), "tags": shown}, headers=headers)
+
+    async def tag(self, request: web.Request) -> web.Response:
+        registry, name = self._authorized(request, "metadata_read")
+        described = await _describe_tag(registry, name, request.match_info["item"])
+        return web.json_response({**_owner(registry, name), "tag": described})
+
+    async def change_tag(self, request: web.Request) -> web.Response:
+        registry, name = self._authorized(request, "metadata_write")
+        await _describe_tag(registry, name, request.match_info["item"])
+        await _change(request, registry, name, request.match_info["item"])
+        return await self.tag(request)
+
+    async def manifests(self, request: web.Request) -> web.Response:
+        registry, name = self._authorized(request, "metadata_read")
+        digests, headers = _page(request, await _digests(registry, name))
+        described = [await _describe_manifest(registry, name, digest) for digest in digests]
+        return web.json_response({**_owner(registry, name), "manifests": described}, headers=headers)
+
+    async def manifest(self, request: web.Request) -> web.Response:
+        registry, name = self._authorized(request, "metadata_read")
+        described = await _describe_manifest(registry, name, request.match_info["item"])
+        return web.json_response({**_owner(registry, name), "manifest": described})
+
+    async def change_manifest(self, request: web.Request) -> web.Response:
+        registry, name = self._authorized(request, "metadata_write")
+        digest = request.match_info["item"]
+        await _describe_manifest(registry, name, digest)
+        await _change(request, registry, name, digest)
+        return await self.manifest(request)
+
+    async def repository(self, request: web.Request) -> web.Response:
+        registry, name = self._authorized(request, "metadata_read")
+        tags, digests = await _tags(registry, name), await _digests(registry, name)
+        created = sorted(registry.catalog.created(name, digest) for digest in digests)
+        return web.json_response(
+            {
+                **_owner(registry, name),
+                "createdTime": created[0] if created else None,
+                "lastUpdateTime": created[-1] if created else None,
+                "manifestCount": len(digests),
+                "tagCount": len(tags),
+                "changeableAttributes": registry.locks.attributes(name),
+            }
+        )
+
+    async def change_repository(self, request: web.Request) -> web.Response:
+        registry, name = self._authorized(request, "metadata_write")
+        await _tags(registry, name)
+        await _change(request, registry, name, "")
+        return await self.repository(request)
+
+    async def delete_repository(self, request: web.Request) -> web.Response:
+        """All manifests or, when one thing in it is locked, none."""
+        registry, name = self._authorized(request, "delete")
+        tags, digests = await _tags(registry, name), await _digests(registry, name)
+        registry.locks.check_delete(name, *tags, *digests)
+        for digest in digests:
+            named = await tags_of(registry, name, digest)
+            await registry.upstream.delete_manifest(name, digest)
+            forget_manifest(registry, name, digest, named)
+        return web.json_response({"manifestsDeleted": digests, "tagsDeleted": tags}, status=202)
+
+    def _authorized(self, request: web.Request, action: str) -> tuple[Registry, str]:
+        registry = self._registries.at(request.host)
+        name = request.match_info["name"]
+        require_access(request, registry, "repository", name, action)
+        return registry, name
+
+
+async def _tags(registry: Registry, repository: str) -> list[str]:
+    tags = await registry.upstream.tags(repository)
+    if tags is None:
+        raise RegistryError(404, "NAME_UNKNOWN", f"repository {repository} is not found")
+    return tags
+
+
+async def _digests(registry: Registry, repository: str) -> list[str]:
+    """Manifests that are there: those under a tag, what these list, and those the catalog knows without a tag."""
+    found: dict[str, Manifest] = {}
+    waiting = [*registry.catalog.digests(repository), *await _tags(registry, repository)]
+    while waiting:
+        reference = waiting.pop(0)
+        if reference in found:
+            continue
+        manifest = await registry.upstream.manifest(repository, reference)
+        if manifest is not None:
+            found[manifest.digest] = manifest
+            registry.catalog.record(repository, manifest, None if reference.startswith("sha256:") else reference)
+            waiting += [child.digest for child in manifest.children]
+    return sorted(found)
+
+
+async def _describe_tag(registry: Registry, repository: str, tag: str) -> dict[str, Any]:
+    manifest = await registry.upstream.manifest(repository, tag)
+    if manifest is None:
+        raise RegistryError(404, "TAG_UNKNOWN", f"the specified tag {tag} does not exist")
+    registry.catalog.record(repository, manifest, tag)
+    created, updated = registry.catalog.tag_times(repository, tag)
+    return {
+        "name": tag,
+        "digest": manifest.digest,
+        "createdTime": created,
+        "lastUpdateTime": updated,
+        "signed": False,
+        "changeableAttributes": registry.locks.attributes(repository, tag),
+    }
+
+
+async def _describe_manifest(registry: Registry, repository: str, digest: str) -> dict[str, Any]:
+    manifest = await registry.upstream.manifest(repository, digest)
+    if manifest is None:
+        raise RegistryError(404, "MANIFEST_UNKNOWN", f"manifest {digest} is not found")
+    registry.catalog.record(repository, manifest)
+    created = registry.catalog.created(repository, digest)
+    tags = await tags_of(registry, repository, digest)
+    described = {
+        "digest": digest,
+        "imageSize": sum(blob.size for blob in manifest.blobs),
+        "createdTime": created,
+        "lastUpdateTime": created,
+        "mediaType": manifest.media_type,
+        "tags": tags,
+        "changeableAttributes": registry.locks.attributes(repository, digest),
+    }
+    if manifest.config_type:
+        described["configMediaType"] = manifest.config_type
+    return described | await _platform(registry, repository, manifest)
+
+
+async def _platform(registry: Registry, repository: str, manifest: Manifest) -> dict[str, Any]:
+    """Architecture and system of an image; nothing for an index or an artifact."""
+    if manifest.config_type is None or not manifest.config_type.endswith(("image.config.v1+json", "image.v1+json")):
+        return {}
+    text = await registry.upstream.blob_text(repository, manifest.blobs[0].digest)
+    config = json.loads(text) if text else {}
+    return {name: config[name] for name in ("architecture", "os") if name in config}
+
+
+async def _change(request: web.Request, registry: Registry, repository: str, item: str) -> None:
+    body = await request.json()
+    try:
+        registry.locks.change(repository, item, body)
+    except (AttributeError, ValueError) as error:
+        raise RegistryError(400, "UNSUPPORTED", str(error)) from error
+
+
+def _owner(registry: Registry, repository: str) -> dict[str, str]:
+    return {"registry": registry.host, "imageName": repository}
+
+
+def _listed(registry: Registry, repository: str, item: str = "") -> bool:
+    return registry.locks.attributes(repository, item)["listEnabled"]
+
+
+def _page(request: web.Request, values: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """`n` values after `last`, and the Link header when there are more."""
+    last, size = request.query.get("last", ""), int(request.query.get("n", _DEFAULT_PAGE))
+    rest = [value for value in values if value > last]
+    page = rest[:size]
+    if len(rest) <= size:
+        return page, {}
+    link = request.rel_url.update_query(last=page[-1], n=str(size))
+    return page, {"Link": f'<{link}>; rel="next"'}
