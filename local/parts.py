@@ -21,6 +21,8 @@ from local.storage_account import StorageAccount, open_account
 
 ROOT = Path(__file__).parents[1]
 _ANSWER_LIMIT_S = 2
+_CREDENTIALS = ("AZURE_", "IDENTITY_", "MSI_")
+"""Prefixes of variables that may hold credentials of the real Azure: no part has a use for them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,6 +32,13 @@ class Launch:
     command: Sequence[str]
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Variables on top of the starter's own."""
+    withheld: tuple[str, ...] = _CREDENTIALS
+    """Prefixes of the starter's variables that the process does not get."""
+
+    def process_environment(self, starter: Mapping[str, str]) -> dict[str, str]:
+        """The whole environment of the process."""
+        kept = {name: value for name, value in starter.items() if not name.startswith(self.withheld)}
+        return kept | dict(self.environment)
 
     @property
     def fingerprint(self) -> str:
@@ -94,6 +103,11 @@ class Layout:
         """The stack's storage account; its key is made on first use."""
         return open_account(self.ports, self.state / "storage.key")
 
+    @property
+    def _keys(self) -> Path:
+        """Folder of the Functions host's keys, which Event Grid needs to call it."""
+        return self.state / "keys"
+
     def _staging(self) -> Launch:
         return self._registry(world.STAGING, self.ports.staging_registry)
 
@@ -110,17 +124,26 @@ class Layout:
         return Launch(account.start_command(self.state / "azurite"), account.environment)
 
     def _cloud(self) -> Launch:
-        arguments = ("--port", self.ports.cloud, "--state", self.state / "cloud")
-        return Launch(_python("local.cloud", *arguments))
+        return Launch(
+            _python(
+                "local.cloud",
+                *("--port", self.ports.cloud, "--state", self.state / "cloud"),
+                *("--registry", f"{world.STAGING}=http://127.0.0.1:{self.ports.staging_registry}"),
+                *("--registry", f"{world.HEALTHY}=http://127.0.0.1:{self.ports.healthy_registry}"),
+                *("--storage", self.account().connection_string),
+                *("--functions-url", f"http://127.0.0.1:{self.ports.functions}", "--functions-keys", self._keys),
+            )
+        )
 
     def _front(self) -> Launch:
         arguments = ("--port", self.ports.front, "--cloud-port", self.ports.cloud, "--ca-dir", self.state / "ca")
         return Launch(_python("local.front", *arguments))
 
     def _functions(self) -> Launch:
-        arguments = ("--app", ROOT, "--port", self.ports.functions, "--keys", self.state / "keys")
+        arguments = ("--app", ROOT, "--port", self.ports.functions, "--keys", self._keys)
         environment = self.client_environment() | app_settings(self.account().connection_string)
-        return Launch(_python("local.functions_host", *arguments), environment)
+        withheld = (*_CREDENTIALS, "TIDEGATE_")  # the app settings are those below, whatever a shell has set
+        return Launch(_python("local.functions_host", *arguments), environment, withheld)
 
 
 def _registry_command(configuration: Path, container: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from pathlib import Path
 
@@ -41,11 +42,14 @@ def _listening_inodes(port: int) -> set[str]:
 
 
 def _socket_inodes(process: Path) -> set[str]:
-    try:
-        targets = [str(entry.readlink()) for entry in (process / "fd").iterdir()]
-    except OSError:  # it ended, or belongs to another user
-        return set()
-    return {target[8:-1] for target in targets if target.startswith("socket:[")}
+    found = set()
+    with contextlib.suppress(OSError):  # it ended, or belongs to another user
+        for entry in (process / "fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                target = str(entry.readlink())
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
+    return found
 
 
 def _name(process: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import random
 import socket
 from collections.abc import Mapping
 
@@ -48,11 +49,24 @@ def ports(environ: Mapping[str, str] = os.environ) -> Ports:
 
 
 def free_ports() -> Ports:
-    """A table of ports that nobody listens on now, for a stack beside another one."""
+    """A table of ports that nobody listens on now, for a stack beside another one.
+
+    Below the range from which Linux gives ports to outgoing connections (32768), so that none of those takes one
+    before the stack does.
+    """
+    names = [field.name for field in dataclasses.fields(Ports)]
+    candidates = iter(random.sample(range(20000, 32000), 2000))
     with contextlib.ExitStack() as stack:  # all open at the same time, so that they differ
-        names = [field.name for field in dataclasses.fields(Ports)]
-        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
-        return Ports(**{name: server.getsockname()[1] for name, server in zip(names, servers, strict=True)})
+        found = {name: next(port for port in candidates if _opens(port, stack)) for name in names}
+    return Ports(**found)
+
+
+def _opens(port: int, stack: contextlib.ExitStack) -> bool:
+    try:
+        stack.enter_context(socket.create_server(("127.0.0.1", port)))
+    except OSError:
+        return False
+    return True
 
 
 def _port(variable: str, text: str) -> int:

@@ -29,7 +29,7 @@ class Process:
 def spawn(command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> Process:
     """Start `command` in `folder` in a session of its own: no terminal, no stdin, output appended to `log`.
 
-    A command that cannot be executed is an OSError here or an early end of the process with its reason in the log.
+    A command that cannot be executed is a process that ended at once, with the reason in the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     pid = os.posix_spawn(
@@ -45,10 +45,10 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], folder: Path, 
         setsigmask=[],
         setsigdef=[signal.SIGINT, signal.SIGPIPE, signal.SIGTERM],
     )
-    process = find(pid)
-    if process is None:
-        raise OSError(f"{command[0]}: ended at once")
-    return process
+    state = _stat(pid)
+    if state is None:  # a child stays visible until it is waited for
+        raise ChildProcessError(f"process {pid} was taken by another part of this program")
+    return Process(pid, state.started, boot_id())
 
 
 def find(pid: int) -> Process | None:

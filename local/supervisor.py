@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from local import port_owner, processes
@@ -20,8 +20,6 @@ READY_LIMIT_S = 60
 """Seconds a part may take to answer; it takes a second on an idle machine, and several on a loaded one."""
 _POLL_S = 0.03
 _LOG_LINES = 15
-_NOT_INHERITED = ("AZURE_", "IDENTITY_", "MSI_", "TIDEGATE_")
-"""Prefixes of variables that could hold real credentials or settings of an installation: no part gets them."""
 
 
 class StackError(RuntimeError):
@@ -104,11 +102,8 @@ class Supervisor:
     def _spawn(self, part: Part, launch: Launch) -> Process:
         log = self._log(part)
         log.unlink(missing_ok=True)
-        environment = _inherited(os.environ) | dict(launch.environment)
-        try:
-            process = processes.spawn(launch.command, environment, ROOT, log)
-        except OSError as error:
-            raise StackError(f"{part.name}: {error}{_end_of(log)}") from error
+        environment = launch.process_environment(os.environ)
+        process = processes.spawn(launch.command, environment, ROOT, log)
         content = dataclasses.asdict(_Record(process, launch.fingerprint))
         self._record_file(part).write_text(json.dumps(content))
         return process
@@ -153,10 +148,6 @@ class Supervisor:
         with (self.state / "run/lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def _inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environ.items() if not name.startswith(_NOT_INHERITED)}
 
 
 def _require_free_ports(part: Part) -> None:
