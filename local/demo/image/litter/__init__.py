@@ -1,0 +1,1 @@
+"""Preprocessing and prediction of the litter classifier, in plain Python."""
