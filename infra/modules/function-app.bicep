@@ -1,0 +1,203 @@
+// A function app on its own Flex Consumption plan, which holds exactly one app. Storage and telemetry by identity.
+
+@description('Required. Name of the app.')
+@minLength(2)
+@maxLength(60)
+param name string
+
+@description('Required. Region.')
+param location string
+
+@description('Optional. Tags.')
+param tags object = {}
+
+@description('Required. Resource id of the user-assigned identity that the app acts as.')
+param identityId string
+
+@description('Required. Client id of that identity.')
+param identityClientId string
+
+@description('Required. Blob endpoint of the storage account, with a slash at its end.')
+param blobEndpoint string
+
+@description('Required. Queue endpoint of the storage account, with a slash at its end.')
+param queueEndpoint string
+
+@description('Required. Table endpoint of the storage account, with a slash at its end.')
+param tableEndpoint string
+
+@description('Required. Blob container of the released packages.')
+param packageContainer string
+
+@description('Required. Resource id of the Application Insights component.')
+param applicationInsightsId string
+
+@description('Required. App settings of the code: the fields of tidegate.settings.Settings, named TIDEGATE_<FIELD>.')
+param settings object
+
+@description('Required. Functions of the package that do not run in this app.')
+param disabledFunctions string[]
+
+@description('Optional. Functions that keep one instance warm.')
+param alwaysReadyFunctions string[] = []
+
+@description('Optional. Memory of an instance.')
+@allowed([
+  512
+  2048
+  4096
+])
+param instanceMemoryMB int = 2048
+
+@description('Optional. Most instances at a time.')
+@minValue(1)
+@maxValue(1000)
+param maximumInstanceCount int = 40
+
+@description('Optional. Subnet that the app opens its connections from; empty: it needs none.')
+param subnetId string = ''
+
+@description('Optional. Service tag that may call the app, for example AzureEventGrid; empty: everybody, and the app checks who it is.')
+param callersTag string = ''
+
+@description('Required. Log Analytics workspace that diagnostics go to.')
+param logAnalyticsId string
+
+var platformSettings = {
+  AzureWebJobsStorage__blobServiceUri: blobEndpoint
+  AzureWebJobsStorage__queueServiceUri: queueEndpoint
+  AzureWebJobsStorage__tableServiceUri: tableEndpoint
+  AzureWebJobsStorage__credential: 'managedidentity'
+  AzureWebJobsStorage__clientId: identityClientId
+  APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+}
+var disabledSettings = toObject(disabledFunctions, each => 'AzureWebJobs.${each}.Disabled', each => 'true')
+
+resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
+  scope: resourceGroup(split(applicationInsightsId, '/')[2], split(applicationInsightsId, '/')[4])
+  name: last(split(applicationInsightsId, '/'))
+}
+
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
+  name: 'plan-${name}'
+  location: location
+  tags: tags
+  kind: 'functionapp'
+  sku: {
+    name: 'FC1'
+    tier: 'FlexConsumption'
+  }
+  properties: {
+    reserved: true
+  }
+}
+
+resource app 'Microsoft.Web/sites@2025-03-01' = {
+  name: name
+  location: location
+  tags: tags
+  kind: 'functionapp,linux'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identityId}': {}
+    }
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    clientAffinityEnabled: false
+    keyVaultReferenceIdentity: identityId
+    publicNetworkAccess: 'Enabled'
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: '${blobEndpoint}${packageContainer}'
+          authentication: {
+            type: 'UserAssignedIdentity'
+            userAssignedIdentityResourceId: identityId
+          }
+        }
+      }
+      runtime: {
+        name: 'python'
+        version: '3.13'
+      }
+      scaleAndConcurrency: {
+        instanceMemoryMB: instanceMemoryMB
+        maximumInstanceCount: maximumInstanceCount
+        alwaysReady: [for function in alwaysReadyFunctions: {
+          name: 'function:${function}'
+          instanceCount: 1
+        }]
+      }
+    }
+    siteConfig: {
+      minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
+      ftpsState: 'Disabled'
+      remoteDebuggingEnabled: false
+      http20Enabled: true
+      ipSecurityRestrictionsDefaultAction: empty(callersTag) ? 'Allow' : 'Deny'
+      ipSecurityRestrictions: empty(callersTag) ? [] : callers
+      scmIpSecurityRestrictionsUseMain: false
+    }
+  }
+}
+
+var callers = [
+  {
+    name: 'callers'
+    description: 'Who may call this app.'
+    priority: 100
+    action: 'Allow'
+    tag: 'ServiceTag'
+    ipAddress: callersTag
+  }
+]
+
+resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
+  parent: app
+  name: 'appsettings'
+  properties: union(platformSettings, settings, disabledSettings)
+}
+
+resource publishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = [for channel in ['ftp', 'scm']: {
+  parent: app
+  name: channel
+  properties: {
+    allow: false
+  }
+}]
+
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: app
+  name: 'diagnostics'
+  properties: {
+    workspaceId: logAnalyticsId
+    logs: [
+      {
+        categoryGroup: 'allLogs'
+        enabled: true
+      }
+    ]
+    metrics: [
+      {
+        category: 'AllMetrics'
+        enabled: true
+      }
+    ]
+  }
+}
+
+@description('Resource id of the app.')
+output id string = app.id
+
+@description('Name of the app.')
+output name string = app.name
+
+@description('Host name of the app.')
+output hostName string = app.properties.defaultHostName
