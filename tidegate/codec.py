@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import functools
 import json
 import types
 import typing
@@ -86,10 +85,15 @@ class Codec:
                 return plain
 
 
-@functools.cache
 def _fields(kind: type[Any]) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    if kind not in _FIELDS:
+        hints = typing.get_type_hints(kind)
+        _FIELDS[kind] = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    return _FIELDS[kind]
+
+
+_FIELDS: dict[type[Any], dict[str, Any]] = {}
+"""Fields with their resolved types; resolving is slow and never changes."""
 
 
 def _items(hint: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What the flows need of the outside, in our words; adapters hold the vendors' SDKs. Each method says what carrying it out twice means.
+"""What the flows need of the outside, in our words; each method says what carrying it out twice means.
 
 Every method may raise TransientError (no answer, or 'not now'); PermanentError is raised only where a method says so.
 No method waits on a long-running operation: it is started, and asked about later.
@@ -70,7 +70,7 @@ class ImageRegistry(Protocol):
         """Whether the manifest is there, by HEAD on its digest. Reading."""
 
     def inspect(self, image: ImageRef) -> ImageFacts:
-        """Manifest and configuration of a digest, the children of an index included. Reading. PermanentError: there is no such digest."""
+        """Manifest and configuration of a digest and of an index's children. Reading. PermanentError: no such digest."""
 
     def start_import(self, source: ImageRef, target: ImageRef) -> str:
         """Start the copy of exactly these bytes, untagged, the whole index included; gives a token for `import_status`.
@@ -82,13 +82,16 @@ class ImageRegistry(Protocol):
         """How an import is going; one question, no waiting. Reading. A lost operation is ImportFailed."""
 
     def copy_referrers(self, source: ImageRef, target: ImageRef, types: Sequence[str]) -> ReferrersCopied:
-        """Copy what is attached to the image or to a child of its index and matches a glob of `types`. Twice: nothing is written."""
+        """Copy what is attached to the image or its children and matches a glob of `types`. Twice: nothing is written."""
 
     def attach_record(self, target: ImageRef, statement: bytes, annotations: Sequence[tuple[str, str]]) -> str:
-        """Attach an in-toto statement as an OCI referrer; gives its digest. Twice with the same bytes: the same digest, one referrer."""
+        """Attach an in-toto statement as an OCI referrer; gives its digest. Twice with the same bytes: one referrer."""
 
     def place_tag(self, target: TagRef, digest: str, *, movable: bool, lock: bool) -> TagPlaced | TagTaken:
-        """Make the tag name the digest, read it back, lock it if asked. Twice: nothing is written. A locked tag is moved only if `movable`."""
+        """Make the tag name the digest, read it back, lock it if asked. Twice: nothing is written.
+
+        A tag that names another digest, locked or not, is moved only if `movable`.
+        """
 
     def lock_manifest(self, target: ImageRef) -> None:
         """Forbid to overwrite or delete the manifest. Twice: the same."""
@@ -246,7 +249,7 @@ class StateStore(Protocol):
         """Keys of records whose `wake_at` lies before a time. Reading; scans."""
 
     def list_entry(self, summary: Summary) -> None:
-        """Put the record into the list, or renew its entry. Twice: the same. An entry older than the stored one may be written late and is repaired by the next."""
+        """Put the record into the list, or renew its entry; an entry older than the stored one is dropped. Twice: the same."""
 
     def listed(
         self, *, state: str | None, repository: str | None, limit: int, cursor: str | None
@@ -296,3 +299,13 @@ class Clock(Protocol):
 
     def now(self) -> datetime.datetime:
         """Aware, UTC."""
+
+
+class CarryOut(Protocol):
+    """Carries out one command of a flow and says what came of it."""
+
+    def __call__(self, command: object) -> object | None:
+        """An event for the same record, or None. TransientError: try again later."""
+
+    def is_reading(self, command: object) -> bool:
+        """Whether doing it twice at the same time costs nothing, so that no lease is needed."""

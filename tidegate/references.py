@@ -1,4 +1,4 @@
-"""Names of images, parsed once at the door; compared by digest. Text from outside never becomes a path, a host or a key unparsed."""
+"""Names of images, parsed once at the door, compared by digest; no text from outside goes further unparsed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import override
 
 from tidegate.errors import MalformedEvent
 
-# Grammar: OCI distribution specification 1.1, "Pulling manifests". Azure adds the limit on a registry's name (5-50 letters and digits).
+# Grammar: OCI distribution specification 1.1, "Pulling manifests". Azure limits a registry's name to 5-50 letters and digits.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
@@ -27,7 +27,7 @@ def repository(text: object, field: str) -> str:
         raise MalformedEvent(f"{field}: longer than {_MAX_REPOSITORY} characters")
     if not _REPOSITORY.match(name):
         raise MalformedEvent(
-            f"{field}: {_shown(name)} is not a repository name (lower-case letters, digits and single . _ - between them, parts divided by /)"
+            f"{field}: {_shown(name)} is not a repository name (lower-case letters, digits, . _ - between them; parts divided by /)"
         )
     return name
 

@@ -25,7 +25,7 @@ class Settings:
     resource_group: str
     """Resource group of the registries, for example `rg-tidegate`."""
     outcomes_endpoint: str
-    """Endpoint of the custom Event Grid topic for outcomes, `https://<topic>.<region>-1.eventgrid.azure.net`; empty: outcomes are not published."""
+    """Event Grid topic for outcomes, `https://<topic>.<region>-1.eventgrid.azure.net`; empty: outcomes are not published."""
     key_vault_url: str
     """Key Vault with the secrets that no identity can replace, `https://<vault>.vault.azure.net`; empty: none is needed."""
     identity_client_id: str = ""
@@ -52,9 +52,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         text = environ.get(name, "").strip()
         if text.startswith("@Microsoft.KeyVault("):
             # The platform leaves the literal reference where it could not resolve it (azure-docs: app-service-key-vault-references).
-            problems.append(
-                f"{name}: the Key Vault reference was not resolved; check the identity's access and the secret's name"
-            )
+            problems.append(f"{name}: Key Vault reference not resolved; check the identity's access and the name")
         elif text:
             values[field.name] = text
         elif not optional:

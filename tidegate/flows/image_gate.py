@@ -1,4 +1,4 @@
-"""What an image must pass on its way from staging to healthy: one gate of `gates.yaml`, as plain values, and the check of its requirements."""
+"""What an image must pass on its way to healthy: one gate of `gates.yaml` as plain values, and the check of its requirements."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from typing import Literal, assert_never, override
+from typing import assert_never, override
 
 from tidegate.flows.base import (
     After,
@@ -29,8 +29,66 @@ from tidegate.flows.base import (
     Tell,
     poll_delay,
 )
-from tidegate.flows.image_gate import ImageFacts, ImageGate, ImageTest, matches_any, unmet
-from tidegate.flows.promotion_record import Approval, Request, Verdict, record_annotations, statement
+from tidegate.flows.image_gate import ImageFacts, ImageGate, matches_any, unmet
+from tidegate.flows.image_messages import (
+    Answer,
+    Asked,
+    AttachRecord,
+    CheckImageTest,
+    CheckImport,
+    Command,
+    CopyReferrers,
+    Effect,
+    Event,
+    ImageImported,
+    ImageInspected,
+    ImagePushed,
+    ImageTestErrored,
+    ImageTestFailed,
+    ImageTestPassed,
+    ImageTestRunning,
+    ImageTestStarted,
+    ImportFailed,
+    ImportImage,
+    ImportRunning,
+    ImportStarted,
+    InspectImage,
+    LockManifest,
+    ManifestLocked,
+    PromotionRequested,
+    RecordAttached,
+    ReferrersCopied,
+    StartImageTest,
+    StopImageTest,
+)
+from tidegate.flows.image_states import (
+    Arrived,
+    Attesting,
+    Cause,
+    ClaimStatus,
+    CopyingReferrers,
+    Errored,
+    Ignored,
+    Importing,
+    Inspecting,
+    Locking,
+    Promoted,
+    Rejected,
+    State,
+    Superseded,
+    Tagging,
+    Testing,
+    Unseen,
+    Work,
+    answers,
+    is_wanted,
+    joined,
+    last_request,
+    newest_claim,
+    settle,
+    settle_untagged,
+)
+from tidegate.flows.promotion_record import Approval, Verdict, record_annotations, statement
 from tidegate.flows.tag_ownership import Claimant, TagApproved, TagPushed, TagSettled
 from tidegate.flows.tag_ownership import key as tag_key
 from tidegate.references import ImageRef, TagRef
@@ -44,442 +102,7 @@ IMPORT_DEADLINE = 7200
 IMPORT_ATTEMPTS = 5
 REFERRER_CHECKS = 10
 """How often, 30 s apart, required referrers are looked for: signing usually follows the push within minutes."""
-MAX_REQUESTS = 20
-"""Requests kept in a record; the first and the latest are what people ask about."""
 
-type ClaimStatus = Literal["wanted", "placed", "superseded", "taken", "errored"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Claim:
-    """One tag the image was pushed under; the empty tag is a request for the digest itself."""
-
-    tag: str
-    order: str
-    status: ClaimStatus = "wanted"
-    detail: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Work:
-    """What stays the same on the way, and what joins it."""
-
-    image: ImageRef
-    """In staging."""
-    gate: ImageGate
-    claims: tuple[Claim, ...]
-    requests: tuple[Request, ...]
-    """Pushes and requests by hand, in order of arrival."""
-    override: Request | None = None
-    """A request to promote the image although it fails."""
-
-
-# Events ------------------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImagePushed:
-    """An image was pushed to staging under a tag."""
-
-    image: ImageRef
-    tag: str
-    order: str
-    gate: ImageGate
-    request: Request
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class PromotionRequested:
-    """Somebody asks for the promotion of a digest, under a tag or without one."""
-
-    image: ImageRef
-    tag: str
-    order: str
-    gate: ImageGate
-    request: Request
-    override: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImageInspected:
-    """What the registry says about the digest."""
-
-    attempt: int
-    facts: ImageFacts
-    at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImageTestStarted:
-    """A run was scheduled."""
-
-    attempt: int
-    run: str
-    at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImageTestRunning:
-    """The n-th look found no verdict."""
-
-    attempt: int
-    check: int
-    at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImageTestPassed:
-    """The test ended well; its log is at rest."""
-
-    attempt: int
-    log_url: str
-    log_sha256: str
-    at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImageTestFailed:
-    """The image had its chance."""
-
-    attempt: int
-    reason: str
-    log_url: str
-    log_sha256: str
-    at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImageTestErrored:
-    """There is no verdict: the infrastructure failed."""
-
-    attempt: int
-    reason: str
-    at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImportStarted:
-    """The destination began to copy."""
-
-    attempt: int
-    operation: str
-    at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImportRunning:
-    """The n-th look found it still copying."""
-
-    attempt: int
-    check: int
-    at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImageImported:
-    """The digest was read back at the destination."""
-
-    attempt: int
-    already: bool
-    """It was there before; nothing was written."""
-    at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImportFailed:
-    """The registry gave up, or said it was done while the digest is not there."""
-
-    attempt: int
-    reason: str
-    at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ReferrersCopied:
-    """What is attached at the destination now."""
-
-    attempt: int
-    copied: int
-    types: tuple[str, ...]
-    at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RecordAttached:
-    """The promotion record is attached at the destination."""
-
-    attempt: int
-    digest: str
-    at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ManifestLocked:
-    """The manifest can no longer be overwritten or deleted."""
-
-    attempt: int
-    at: datetime.datetime
-
-
-type Asked = ImagePushed | PromotionRequested
-type Answer = (
-    ImageInspected
-    | ImageTestStarted
-    | ImageTestRunning
-    | ImageTestPassed
-    | ImageTestFailed
-    | ImageTestErrored
-    | ImportStarted
-    | ImportRunning
-    | ImageImported
-    | ImportFailed
-    | ReferrersCopied
-    | RecordAttached
-    | ManifestLocked
-    | CommandRefused
-    | CommandErrored
-)
-type Event = Asked | Answer | TagSettled
-
-
-# Commands ----------------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class InspectImage:
-    """Read manifest and configuration."""
-
-    image: ImageRef
-    attempt: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class StartImageTest:
-    """Start a run pinned to the digest."""
-
-    image: ImageRef
-    test: ImageTest
-    attempt: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CheckImageTest:
-    """Look for the verdict; keep the log when there is one."""
-
-    image: ImageRef
-    run: str
-    attempt: int
-    check: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class StopImageTest:
-    """Nobody waits for the run any more."""
-
-    run: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImportImage:
-    """Copy the digest, unless it is there."""
-
-    source: ImageRef
-    target: ImageRef
-    attempt: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CheckImport:
-    """Look whether the copy ended, and read it back."""
-
-    target: ImageRef
-    operation: str
-    attempt: int
-    check: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CopyReferrers:
-    """Copy what is attached to the image."""
-
-    source: ImageRef
-    target: ImageRef
-    types: tuple[str, ...]
-    attempt: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class AttachRecord:
-    """Attach the promotion record to the image at its destination."""
-
-    target: ImageRef
-    statement: str
-    annotations: tuple[tuple[str, str], ...]
-    attempt: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class LockManifest:
-    """Forbid to overwrite or delete the manifest."""
-
-    target: ImageRef
-    attempt: int
-
-
-type Effect = (
-    InspectImage
-    | StartImageTest
-    | CheckImageTest
-    | StopImageTest
-    | ImportImage
-    | CheckImport
-    | CopyReferrers
-    | AttachRecord
-    | LockManifest
-    | Publish
-    | Tell[TagPushed | TagApproved]
-)
-type Command = Effect | After[Effect]
-
-
-# States ------------------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Unseen:
-    """Nobody has heard of the image."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Inspecting:
-    """Its manifest is being read."""
-
-    work: Work
-    attempt: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Testing:
-    """Its test runs."""
-
-    work: Work
-    attempt: int
-    since: datetime.datetime
-    run: str = ""
-    checks: int = 0
-    tries: int = 1
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Importing:
-    """It is copied to the destination."""
-
-    work: Work
-    verdict: Verdict
-    attempt: int
-    since: datetime.datetime
-    operation: str = ""
-    checks: int = 0
-    tries: int = 1
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CopyingReferrers:
-    """What is attached to it is copied."""
-
-    work: Work
-    verdict: Verdict
-    attempt: int
-    checks: int = 1
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Attesting:
-    """The promotion record is attached."""
-
-    work: Work
-    verdict: Verdict
-    attempt: int
-    referrers: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Tagging:
-    """Its tags are settled, one by one."""
-
-    work: Work
-    verdict: Verdict
-    attempt: int
-    record: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Locking:
-    """Its manifest is locked."""
-
-    work: Work
-    verdict: Verdict
-    attempt: int
-    record: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Promoted:
-    """It is at the destination, with its record, under every tag that is its own."""
-
-    work: Work
-    verdict: Verdict
-    attempt: int
-    record: str
-
-
-type Cause = Literal["missing", "requirements", "test", "referrers", "conflict"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rejected:
-    """The answer is no."""
-
-    work: Work
-    attempt: int
-    cause: Cause
-    reason: str
-    verdict: Verdict | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Superseded:
-    """Newer pushes own all of its tags."""
-
-    work: Work
-    attempt: int
-    verdict: Verdict | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Ignored:
-    """It is no image: a chart, a signature, another artifact."""
-
-    work: Work
-    attempt: int
-    reason: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Errored:
-    """There was no answer for too long; people look."""
-
-    work: Work
-    attempt: int
-    step: str
-    reason: str
-    verdict: Verdict | None = None
-
-
-type Moving = Inspecting | Testing | Importing | CopyingReferrers | Attesting
-type Arrived = Tagging | Locking | Promoted
-type Ended = Rejected | Superseded | Ignored | Errored
-type State = Unseen | Moving | Arrived | Ended
 type Step = Decision[State, Command]
 
 
@@ -506,22 +129,26 @@ class ImagePromotion(Flow):
                 return self._asked(state, event)
             case TagSettled():
                 return self._tag_settled(state, event)
+            case _ if isinstance(state, Unseen) or event.attempt != state.attempt:
+                return Decision(state)  # duplicates, and answers to earlier attempts
             case _:
-                pass
+                return self._answered(state, event)
+
+    def _answered(self, state: State, event: Answer) -> Step:
         match state:
-            case Inspecting() if event.attempt == state.attempt:
+            case Inspecting():
                 return self._inspected(state, event)
-            case Testing() if event.attempt == state.attempt:
+            case Testing():
                 return self._tested(state, event)
-            case Importing() if event.attempt == state.attempt:
+            case Importing():
                 return self._imported(state, event)
-            case CopyingReferrers() if event.attempt == state.attempt:
+            case CopyingReferrers():
                 return self._referrers_copied(state, event)
-            case Attesting() if event.attempt == state.attempt:
+            case Attesting():
                 return self._attested(state, event)
-            case Locking() if event.attempt == state.attempt:
+            case Locking():
                 return self._locked(state, event)
-            case _:  # duplicates, and answers to earlier attempts
+            case _:
                 return Decision(state)
 
     # Pushes and requests -------------------------------------------------------------------------------------------
@@ -529,10 +156,10 @@ class ImagePromotion(Flow):
     def _asked(self, state: State, event: Asked) -> Step:
         if isinstance(state, Unseen):
             work = Work(event.image, event.gate, (), ())
-            return self._inspect(_joined(work, event), attempt=1)
+            return self._inspect(joined(work, event), attempt=1)
         if any(claim.tag == event.tag and claim.order >= event.order for claim in state.work.claims):
             return Decision(state)
-        work = _joined(state.work, event)
+        work = joined(state.work, event)
         match state:
             case Inspecting() | Tagging() | Locking() | Promoted():
                 return self._joined_tag(dataclasses.replace(state, work=work), event)
@@ -555,7 +182,7 @@ class ImagePromotion(Flow):
             case _ if event.tag:
                 return Decision(state, self._claims(state.work, TagApproved, event.tag))
             case _:
-                return Decision(dataclasses.replace(state, work=_settle(state.work, "", event.order, "placed", "")))
+                return Decision(dataclasses.replace(state, work=settle_untagged(state.work)))
 
     def _asked_again(self, state: Rejected, event: Asked) -> Step:
         """A rejected image stays rejected, unless somebody takes responsibility; its push still takes part in the order."""
@@ -570,10 +197,8 @@ class ImagePromotion(Flow):
                 "overridden", event.request.at, reason=state.reason, log=state.verdict.log if state.verdict else ""
             )
             return self._import(state.work, verdict, state.attempt + 1, event.request.at)
-        if (
-            state.cause == "missing"
-            or isinstance(event, PromotionRequested)
-            and state.cause in ("referrers", "conflict")
+        if state.cause == "missing" or (
+            isinstance(event, PromotionRequested) and state.cause in ("referrers", "conflict")
         ):
             return self._restart(state, state.work, event.request.at)
         return Decision(state, self._claims(state.work, TagPushed, event.tag))
@@ -670,7 +295,7 @@ class ImagePromotion(Flow):
         return work.image.within(self.healthy, work.gate.promote.target(work.image.repository))
 
     def _import(self, work: Work, verdict: Verdict, attempt: int, at: datetime.datetime) -> Step:
-        if not _is_wanted(work):
+        if not is_wanted(work):
             return self._superseded(work, attempt, at, verdict)
         state = Importing(work, verdict, attempt, at)
         return Decision(state, (ImportImage(work.image, self._target(work), attempt),))
@@ -749,7 +374,7 @@ class ImagePromotion(Flow):
     def _attested(self, state: Attesting, event: Answer) -> Step:
         match event:
             case RecordAttached(digest=record, at=at):
-                work = _settle_all(state.work, "", "placed")
+                work = settle_untagged(state.work)
                 tagging = Tagging(work, state.verdict, state.attempt + 1, record)
                 step = self._when_settled(tagging, at)
                 return Decision(step.state, (*self._claims(work, TagApproved), *step.commands))
@@ -759,14 +384,14 @@ class ImagePromotion(Flow):
                 return Decision(state)
 
     def _tag_settled(self, state: State, event: TagSettled) -> Step:
-        if isinstance(state, Unseen) or not any(_answers(event, claim) for claim in state.work.claims):
+        if isinstance(state, Unseen) or not any(answers(event, claim) for claim in state.work.claims):
             return Decision(state)
         status: ClaimStatus = "placed" if event.result == "kept" else event.result
-        work = _settle(state.work, event.tag, event.order, status, event.detail)
+        work = settle(state.work, event.tag, event.order, status, event.detail)
         after = dataclasses.replace(state, work=work)
         at = event.at
         match after:
-            case Inspecting() | Testing() if not _is_wanted(work):
+            case Inspecting() | Testing() if not is_wanted(work):
                 stop = (StopImageTest(after.run),) if isinstance(after, Testing) and after.run else ()
                 step = self._superseded(work, after.attempt + 1, at, None)
                 return Decision(step.state, (*stop, *step.commands))
@@ -846,12 +471,12 @@ class ImagePromotion(Flow):
         at: datetime.datetime,
         verdict: Verdict | None = None,
     ) -> Step:
-        claim = _newest(work)
+        claim = newest_claim(work)
         told = self._publish("ImageRejected", work, verdict, claim.tag, f"{attempt}", reason, cause, at)
         return Decision(Rejected(work, attempt, cause, reason, verdict), (told,))
 
     def _superseded(self, work: Work, attempt: int, at: datetime.datetime, verdict: Verdict | None) -> Step:
-        claim = _newest(work)
+        claim = newest_claim(work)
         told = self._publish("ImageSuperseded", work, verdict, claim.tag, f"{attempt}", f"by {claim.detail}", "", at)
         return Decision(Superseded(work, attempt, verdict), (told,))
 
@@ -866,7 +491,7 @@ class ImagePromotion(Flow):
         *,
         told: bool = False,
     ) -> Step:
-        claim = _newest(work)
+        claim = newest_claim(work)
         publish = self._publish("PromotionErrored", work, verdict, claim.tag, f"{attempt}", reason, step, at)
         return Decision(Errored(work, attempt, step, reason, verdict), () if told else (publish,))
 
@@ -898,7 +523,7 @@ class ImagePromotion(Flow):
             ("reason", reason),
         )
         subject = f"{image.repository}:{tag}" if tag else f"{image.repository}@{image.digest}"
-        when = at or _last_request(work).at
+        when = at or last_request(work).at
         return Publish(f"Tidegate.{kind}", subject, when, data, f"{key(image, work.gate)}/{kind}/{tag}/{mark}")
 
     # Telling the tags ----------------------------------------------------------------------------------------------
@@ -918,7 +543,7 @@ class ImagePromotion(Flow):
                     record,
                     work.image.digest,
                     claim.order,
-                    _last_request(work).at,
+                    last_request(work).at,
                     rules.tags == "movable",
                     rules.lock_tag,
                 )
@@ -928,28 +553,18 @@ class ImagePromotion(Flow):
     # For people ----------------------------------------------------------------------------------------------------
 
     @override
-    def explain(self, event: Event, /) -> Explanation:  # type: ignore[override]  # each flow takes its own events
+    def explain(self, event: Event, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
         match event:
             case ImagePushed(request=request) | PromotionRequested(request=request):
                 return Explanation(request.who, request.why)
+            case ImageTestRunning() | ImportRunning():
+                return None
             case ImageTestPassed(log_url=log):
                 return Explanation("tidegate", "the test passed", log)
             case ImageTestFailed(reason=reason, log_url=log):
                 return Explanation("tidegate", reason, log)
-            case ImageTestErrored(reason=reason) | ImportFailed(reason=reason):
-                return Explanation("tidegate", reason)
-            case CommandRefused(reason=reason) | CommandErrored(reason=reason):
-                return Explanation("tidegate", reason)
-            case ImageTestStarted(run=run):
-                return Explanation("tidegate", f"run {run}")
-            case TagSettled(tag=tag, result=result, detail=detail):
-                return Explanation("tidegate", f"tag {tag}: {result} {detail}".strip())
-            case ImageImported(already=True):
-                return Explanation("tidegate", "was there already")
-            case RecordAttached(digest=digest):
-                return Explanation("tidegate", f"record {digest}")
             case _:
-                return Explanation("tidegate")
+                return Explanation("tidegate", _why(event))
 
     @override
     def listing(self, state: State, /) -> Listing | None:  # type: ignore[override]  # each flow takes its own states
@@ -967,39 +582,19 @@ def _check_test(state: Testing, check: int) -> After[Effect]:
     return After(poll_delay(check), CheckImageTest(state.work.image, state.run, state.attempt, check))
 
 
-def _joined(work: Work, event: Asked) -> Work:
-    """The work with one more claim, or a newer order of one, and the request that brought it."""
-    claims = (*(claim for claim in work.claims if claim.tag != event.tag), Claim(event.tag, event.order))
-    requests = (*work.requests[: MAX_REQUESTS - 1], event.request)
-    override = event.request if isinstance(event, PromotionRequested) and event.override else work.override
-    return dataclasses.replace(work, claims=claims, requests=requests, override=override)
-
-
-def _settle(work: Work, tag: str, order: str, status: ClaimStatus, detail: str) -> Work:
-    claims = tuple(
-        dataclasses.replace(claim, status=status, detail=detail) if claim.tag == tag and claim.order <= order else claim
-        for claim in work.claims
-    )
-    return dataclasses.replace(work, claims=claims)
-
-
-def _settle_all(work: Work, tag: str, status: ClaimStatus) -> Work:
-    claims = tuple(dataclasses.replace(c, status=status) if c.tag == tag else c for c in work.claims)
-    return dataclasses.replace(work, claims=claims)
-
-
-def _answers(event: TagSettled, claim: Claim) -> bool:
-    """Whether the event settles the claim; a claim renewed since then waits for its own answer."""
-    return claim.tag == event.tag and claim.status == "wanted" and claim.order <= event.order
-
-
-def _is_wanted(work: Work) -> bool:
-    return any(claim.status in ("wanted", "placed") for claim in work.claims)
-
-
-def _newest(work: Work) -> Claim:
-    return max(work.claims, key=lambda claim: claim.order)
-
-
-def _last_request(work: Work) -> Request:
-    return work.requests[-1]
+def _why(event: Event) -> str:
+    match event:
+        case ImageTestErrored(reason=reason) | ImportFailed(reason=reason):
+            return reason
+        case CommandRefused(reason=reason) | CommandErrored(reason=reason):
+            return reason
+        case ImageTestStarted(run=run):
+            return f"run {run}"
+        case TagSettled(tag=tag, result=result, detail=detail):
+            return f"tag {tag}: {result} {detail}".strip()
+        case ImageImported(already=True):
+            return "was there already"
+        case RecordAttached(digest=digest):
+            return f"record {digest}"
+        case _:
+            return ""

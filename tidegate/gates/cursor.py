@@ -23,7 +23,6 @@ _KINDS = {
     "float": "a number",
     "bool": "true or false",
     "timestamp": "a date",
-    "merge": "a merge key",
 }
 
 
@@ -56,6 +55,9 @@ class Cursor:
         found: dict[str, tuple[str, Cursor, Cursor]] = {}
         for key_node, value_node in self.node.value:
             key = self._below(key_node, "")
+            if key.kind == "merge":
+                key.fault("merge keys are not supported; repeat the settings, or use an alias for a whole value")
+                continue
             name = key.text(what="a key")
             if name is None:
                 continue
@@ -77,8 +79,8 @@ class Cursor:
         return [self._below(node, f"[{index}]") for index, node in enumerate(self.node.value)]
 
     def scalar(self, what: str) -> str | None:
-        """The characters of a single value, whatever YAML takes them for."""
-        if isinstance(self.node, yaml.ScalarNode) and self.kind != "null":
+        """The characters of a single value, whichever of YAML's own types it has."""
+        if isinstance(self.node, yaml.ScalarNode) and self.kind in _KINDS and self.kind != "null":
             return str(self.node.value)
         self.fault(f"expected {what}, found {self._found()}")
         return None
@@ -111,7 +113,7 @@ class Cursor:
         """Like `each`, but a single string may stand without a list."""
         if self.kind == "seq":
             return self.each(parse)
-        value = self.parsed(parse, "text or a list")
+        value = self.parsed(parse, "text or a list, in quotes where it begins with {")
         return () if value is None else (value,)
 
     def quantity(self, parse: Callable[[str], int], what: str) -> int | None:

@@ -51,6 +51,7 @@ def _composed(file: str, content: bytes) -> yaml.Node | None:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         words = ", ".join(part for part in (error.context, error.problem) if part)
+        words += "; a value that begins with * needs quotes" * ("alias" in words)
         raise GatesError([Problem(file, line, column, "", f"not valid YAML: {words}")]) from error
     except yaml.YAMLError as error:
         raise _unreadable(file, f"not valid YAML: {str(error).splitlines()[0]}") from error

@@ -115,6 +115,9 @@ def _match(cursor: Cursor) -> ImageMatch | None:
 
 
 def _test(cursor: Cursor) -> ImageTest:
+    if cursor.kind == "str":
+        cursor.fault("expected a mapping; to promote without a test, give the reason: `test: {skip: REASON}`")
+        return DEFAULT_TEST
     keys = _section(cursor, TEST_KEYS)
     if "skip" in keys:
         for name in sorted(keys.keys() - {"skip"}):
@@ -141,7 +144,7 @@ def _command(cursor: Cursor) -> tuple[str, ...] | None:
     if cursor.kind == "seq":
         arguments = [item.parsed(values.one_line) for item in cursor.items()]
         return tuple(argument for argument in arguments if argument is not None)
-    return cursor.parsed(values.command, "a command: text or a list of arguments")
+    return cursor.parsed(values.command, "text or a list")
 
 
 def _environment(cursor: Cursor) -> Pairs:
@@ -174,7 +177,7 @@ def _promotion(cursor: Cursor) -> PromotionRules:
     lock = _value(keys, "lock", _lock, "tag")
     referrers = _section(keys["referrers"], REFERRERS_KEYS) if "referrers" in keys else {}
     return PromotionRules(
-        repository=_value(keys, "repository", lambda key: key.parsed(values.target), default.repository),
+        repository=_value(keys, "repository", _target, default.repository),
         tags=_value(keys, "tags", _tags, default.tags),
         lock_tag=lock in {"tag", "both"},
         lock_manifest=lock in {"manifest", "both"},
@@ -183,14 +186,22 @@ def _promotion(cursor: Cursor) -> PromotionRules:
     )
 
 
+def _target(cursor: Cursor) -> str | None:
+    return cursor.parsed(values.target, "text, in quotes where it begins with {")
+
+
 def _tags(cursor: Cursor) -> Literal["immutable", "movable"] | None:
     return cursor.choice(TAGS)
 
 
 def _lock(cursor: Cursor) -> str | None:
-    if cursor.kind == "bool":
-        return "tag" if cursor.boolean() else "none"
-    return cursor.choice(LOCKS)
+    match cursor.kind, cursor.node.value:
+        case "bool", "true":
+            return "tag"
+        case "bool", "false":
+            return "none"
+        case _:
+            return cursor.choice(LOCKS)
 
 
 def _check_names(rules: list[tuple[Cursor, GateRule]]) -> None:

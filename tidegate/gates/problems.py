@@ -37,8 +37,8 @@ def shown(value: str) -> str:
 
 
 def did_you_mean(name: str, allowed: Collection[str]) -> str:
-    """`, did you mean 'timeout'?` or nothing."""
+    """` (did you mean 'timeout'?)` or nothing."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, allowed, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
+    return f" (did you mean {close[0]!r}?)" if close else ""

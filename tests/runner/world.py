@@ -1,0 +1,84 @@
+"""A whole installation over the fakes: production flows, runner and effects; only the outside is made up."""
+
+from __future__ import annotations
+
+import itertools
+
+from tests.fakes import (
+    Content,
+    FakeClock,
+    FakeEvidence,
+    FakeQueue,
+    FakeRegistry,
+    FakeStore,
+    FakeTests,
+    FakeTopic,
+    FaultHook,
+    healthy,
+)
+from tidegate.bootstrap import CODEC, flows
+from tidegate.effects import Effects
+from tidegate.flows.image_gate import ImageGate
+from tidegate.flows.image_messages import ImagePushed, PromotionRequested
+from tidegate.flows.image_promotion import key
+from tidegate.flows.promotion_record import Request
+from tidegate.records import Records
+from tidegate.references import ImageRef
+from tidegate.runner import Runner, read_work_message
+from tests.flows.samples import GATE
+
+STAGING, HEALTHY = "tidegatestaging", "tidegatehealthy"
+
+
+class World:
+    """Registries, tests, storage and queue in memory, in virtual time."""
+
+    def __init__(self, fault: FaultHook = healthy, gate: ImageGate = GATE) -> None:
+        self.gate = gate
+        self.clock = FakeClock()
+        self.registry = FakeRegistry(self.clock, fault=fault)
+        self.tests = FakeTests(self.clock, fault=fault)
+        self.store = FakeStore(fault)
+        self.queue = FakeQueue(self.clock, fault)
+        self.evidence = FakeEvidence(fault)
+        self.topic = FakeTopic(fault)
+        effects = Effects(self.registry, self.tests, self.evidence, self.topic, self.clock)
+        numbers = itertools.count(1)
+        records = Records(flows(HEALTHY), self.store, CODEC, self.clock)
+        self.runner = Runner(records, self.queue, self.evidence, effects, lambda: f"worker-{next(numbers)}")
+        self.pushes = itertools.count(1)
+
+    def push(self, repository: str, content: Content, tag: str) -> tuple[str, ImagePushed]:
+        """Push to staging; gives the record's key and the event, which is not delivered."""
+        image = self.registry.push(STAGING, repository, content, tag=tag)
+        number = next(self.pushes)
+        request = Request(f"event-{number}", "ci", f"push of {tag}", self.clock.now())
+        self.clock.advance(0.001)
+        return key(image, self.gate), ImagePushed(image, tag, f"{number:08d}", self.gate, request)
+
+    def request(self, image: ImageRef, tag: str = "", *, override: bool = False) -> PromotionRequested:
+        """A request by hand."""
+        number = next(self.pushes)
+        request = Request(f"request-{number}", "operator", "needed for a fix", self.clock.now())
+        return PromotionRequested(image, tag, f"{number:08d}", self.gate, request, override)
+
+    def run(self, limit: int = 500) -> None:
+        """Handle messages until none is left, letting time pass while all sleep. AssertionError: it does not end."""
+        for _ in range(limit):
+            delivery = self.queue.receive()
+            if delivery is not None:
+                self.runner.work(read_work_message(delivery.text))
+                self.queue.delete(delivery)
+            elif (soonest := self.queue.next_at()) is not None:
+                self.clock.advance_to(soonest)
+            else:
+                return
+        raise AssertionError(f"still busy after {limit} messages")
+
+    def state(self, key: str) -> object:
+        """The record's state."""
+        return self.runner.records.load(key)[0].state
+
+    def healthy_tag(self, repository: str, tag: str) -> str | None:
+        """What a tag names in the healthy registry."""
+        return self.registry.repository(HEALTHY, repository).tags.get(tag)
