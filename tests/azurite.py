@@ -1,4 +1,4 @@
-"""Azurite, Microsoft's storage emulator, for as long as a `with` block lasts: real queues, blobs and tables on free ports."""
+"""Azurite, Microsoft's storage emulator, while a `with` block lasts: real queues, blobs and tables on free ports."""
 
 from __future__ import annotations
 
