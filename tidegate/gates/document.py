@@ -26,7 +26,7 @@ def read(path: Path) -> Cursor:
     if len(content) > _MAX_BYTES:
         raise _unreadable(file, f"is larger than {_MAX_BYTES // 1024} KiB")
     root = _composed(file, content)
-    if root is None:
+    if root is None or root.tag == "tag:yaml.org,2002:null":
         raise _unreadable(file, "is empty; it needs `version: 1` and `images:`")
     problems: list[Problem] = []
     cursor = Cursor(file, root, "", problems)

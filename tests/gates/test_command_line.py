@@ -1,0 +1,82 @@
+"""`python -m tidegate.gates` tells people and programs what a file means or what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.gates.refused import in_a_gate
+from tidegate.gates.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def test_a_good_file_is_listed_in_its_order(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    first, *gates = capsys.readouterr().out.splitlines()
+    assert first == "gates.yaml: 3 image gates"
+    assert [line.split(" -> ")[1].split()[0] for line in gates] == ["training", "scoring", "base-images"]
+
+
+def test_a_bad_file_gives_its_problems_and_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(in_a_gate("test: {cpu: 99, tmp: x}"), encoding="utf-8")
+    assert main([str(path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.removeprefix(str(path)) for line in lines] == [
+        ":4:17: images[0].test.cpu: '99' is not a number from 0.1 to 32",
+        ":4:26: images[0].test.tmp: 'x' is not a size; write a number and Ki, Mi or Gi, for example 512Mi",
+    ]
+
+
+def test_problems_in_json_have_their_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(in_a_gate("test: {cpu: 99}"), encoding="utf-8")
+    assert main([str(path), "--json"]) == 1
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert (problem["line"], problem["column"], problem["field"]) == (4, 17, "images[0].test.cpu")
+
+
+def test_json_shows_every_gate_with_its_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json"]) == 0
+    training, _, base = json.loads(capsys.readouterr().out)["images"]
+    assert training["match"] == {"repository": ["training/**"], "tag": ["v*"]}
+    assert training["gate"]["test"]["attempts"] == 3
+    assert base["gate"]["test"]["skip"] == "base images are tested by the images built on them"
+
+
+def test_match_shows_the_gate_an_image_meets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--match", "training/litter:v12"]) == 0
+    assert capsys.readouterr().out.startswith("training/litter:v12 meets gate training ")
+
+
+def test_match_in_json_is_the_gate_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--match", "training/litter:v12", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["gate"]["name"] == "training"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output"),
+    [([], "training/litter:latest meets no gate; it would be ignored\n"), (["--json"], '{\n  "gate": null\n}\n')],
+)
+def test_an_image_without_a_gate_is_status_1(
+    arguments: list[str], output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--match", "training/litter:latest", *arguments]) == 1
+    assert capsys.readouterr().out == output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--match", "training/litter"], ["--match", "A:v1"], ["--frobnicate"], ["a", "b"]]
+)
+def test_a_wrong_command_line_is_status_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
