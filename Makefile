@@ -4,6 +4,8 @@
 .PHONY: help demo up down status test check e2e bench lock setup setup-python setup-az clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
+# The Node.js and uv that set-up found or installed, and Debian's runc, for an ordinary user too.
+export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin
 
 python := .venv/bin/python
 lock := .tools/bin/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-annotate --no-header \
@@ -28,8 +30,8 @@ test: check setup-az ## Run all that CI runs: the checks and every test
 	$(python) -m pytest
 
 check: setup-python ## Check format, lint, types, import contracts and gates.yaml; seconds, and needs no container tools
-	.venv/bin/ruff format --check --quiet .
-	.venv/bin/ruff check --quiet .
+	.venv/bin/ruff format --check --output-format concise .
+	.venv/bin/ruff check --output-format concise .
 	$(python) -m mypy
 	.venv/bin/lint-imports --no-logo
 	$(if $(wildcard tidegate/gates.py),$(python) -m tidegate.gates gates.yaml)

@@ -8,6 +8,7 @@ import json
 import shlex
 import sys
 import time
+from pathlib import Path
 
 from local.ports import ports
 from local.stack import STATE, Stack
@@ -18,7 +19,7 @@ def main() -> int:
     """Exit status 0: done. 1: the stack could not be brought up, or `status` found a part that does not run."""
     options = _arguments().parse_args()
     try:
-        stack = Stack(STATE, ports(), print)
+        stack = Stack(options.state, ports(), print)
         return {"up": _up, "down": _down, "status": _status, "env": _env}[options.command](stack, options.json)
     except (StackError, ValueError) as error:
         print(error, file=sys.stderr)
@@ -27,6 +28,7 @@ def main() -> int:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description="Azure on this machine.")
+    parser.add_argument("--state", type=Path, default=STATE, help="folder of the stack's state (default: .local)")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("up", "start what does not run"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import http.client
 import json
 import os
 import socket
 import sys
+import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -58,6 +60,8 @@ class Part:
     """Prepares its files and says how to start it; FileNotFoundError says what is not installed."""
     health: str = ""
     """Path that answers 200 at the first port when the part is ready; empty: it is ready when its ports accept."""
+    fault: Callable[[], str | None] = lambda: None
+    """Why it will never be ready although its process lives; None as long as it may be."""
 
     @property
     def port(self) -> int:
@@ -78,6 +82,8 @@ class Layout:
 
     ports: Ports
     state: Path
+    app: Path
+    """Folder of function_app.py."""
 
     def stages(self) -> tuple[tuple[Part, ...], ...]:
         """Parts of one stage start together, once every part of the stages before answers."""
@@ -91,7 +97,15 @@ class Layout:
                 Part("cloud", {"cloud": ports.cloud}, self._cloud, "/health"),
                 Part("front", {"front": ports.front}, self._front),
             ),
-            (Part("functions", {"functions": ports.functions}, self._functions, "/admin/host/ping"),),
+            (
+                Part(
+                    "functions",
+                    {"functions": ports.functions},
+                    self._functions,
+                    "/admin/host/ping",
+                    functools.partial(_app_fault, ports.functions, self._keys / "host.json"),
+                ),
+            ),
         )
 
     def client_environment(self) -> dict[str, str]:
@@ -140,7 +154,9 @@ class Layout:
         return Launch(_python("local.front", *arguments))
 
     def _functions(self) -> Launch:
-        arguments = ("--app", ROOT, "--port", self.ports.functions, "--keys", self._keys)
+        # A message of a host that was killed is delivered again when its lease ends: in 30 s, not in Azure's 10 minutes.
+        limits = ("--queue-lease", 30, "--stop-timeout", 8)
+        arguments = ("--app", self.app, "--port", self.ports.functions, "--keys", self._keys, "--log", "text", *limits)
         environment = self.client_environment() | app_settings(self.account().connection_string)
         withheld = (*_CREDENTIALS, "TIDEGATE_")  # the app settings are those below, whatever a shell has set
         return Launch(_python("local.functions_host", *arguments), environment, withheld)
@@ -172,11 +188,27 @@ def _accepts(port: int) -> bool:
 
 
 def _says_ok(port: int, path: str) -> bool:
+    return _get(port, path) is not None
+
+
+def _app_fault(port: int, keys: Path) -> str | None:
+    """Why the Functions host cannot run the app, from its status; None while it starts or runs."""
+    if not keys.exists():
+        return None
+    code = json.loads(keys.read_text())["masterKey"]["value"]
+    answer = _get(port, f"/admin/host/status?code={urllib.parse.quote(code, safe='')}")
+    status = json.loads(answer) if answer else {}
+    return "; ".join(status["errors"]) if status.get("state") == "Error" else None
+
+
+def _get(port: int, path: str) -> bytes | None:
+    """Body of a 200; None for anything else."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_LIMIT_S)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == 200
+        response = connection.getresponse()
+        return response.read() if response.status == 200 else None
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()

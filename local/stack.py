@@ -30,6 +30,8 @@ class Stack:
     ports: Ports = dataclasses.field(default_factory=ports)
     tell: Callable[[str], None] = lambda _line: None
     """Gets one line a part while the stack comes up or goes down."""
+    app: Path = ROOT
+    """Folder of the function_app.py to run."""
 
     def __enter__(self) -> Self:
         try:
@@ -68,7 +70,7 @@ class Stack:
 
     @property
     def _layout(self) -> Layout:
-        return Layout(self.ports, self.state.resolve())
+        return Layout(self.ports, self.state.resolve(), self.app.resolve())
 
     @property
     def _supervisor(self) -> Supervisor:

@@ -30,8 +30,8 @@ class State(enum.StrEnum):
     """What a part does now."""
 
     RUNNING = "running"
-    STARTING = "starting"
-    """Its process lives and does not answer."""
+    UNREADY = "not ready"
+    """Its process lives and does not answer as it should."""
     DEAD = "dead"
     """It was started and its process is gone: `up` starts it again."""
     STOPPED = "stopped"
@@ -112,6 +112,8 @@ class Supervisor:
         while not part.answers():
             if not processes.is_alive(process):
                 raise StackError(f"{part.name}: ended before it was ready{_end_of(self._log(part))}")
+            if fault := part.fault():
+                raise StackError(f"{part.name}: {fault}. {self._log(part)}")
             if time.monotonic() - since > READY_LIMIT_S:
                 raise StackError(f"{part.name}: not ready after {READY_LIMIT_S} s{_end_of(self._log(part))}")
             time.sleep(_POLL_S)
@@ -124,8 +126,8 @@ class Supervisor:
         elif not processes.is_alive(record.process):
             state = State.DEAD
         else:
-            state = State.RUNNING if part.answers() else State.STARTING
-        pid = record.process.pid if record and state in {State.RUNNING, State.STARTING} else None
+            state = State.RUNNING if part.answers() else State.UNREADY
+        pid = record.process.pid if record and state in {State.RUNNING, State.UNREADY} else None
         return Status(part.name, state, part.port, pid, part.url, str(self._log(part)))
 
     def _record(self, part: Part) -> _Record | None:
