@@ -113,9 +113,9 @@ def test_one_star_and_two_stars_mean_the_same_in_a_tag() -> None:
 
 def test_many_stars_do_not_make_matching_slow() -> None:
     glob = repository_glob("*a" * 40 + "b")
-    started = time.perf_counter()
+    started = time.process_time()
     assert glob.matches("a" * 255) is False
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

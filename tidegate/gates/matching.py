@@ -15,8 +15,9 @@ class ImageMatch:
     repositories: tuple[Glob, ...]
     tags: tuple[Glob, ...]
 
-    def matches(self, repository: str, tag: str) -> bool:
-        return _one_matches(self.repositories, repository) and _one_matches(self.tags, tag)
+    def matches(self, repository: str, tag: str | None) -> bool:
+        """Without a tag, for a digest asked for by hand, the repository alone decides."""
+        return _one_matches(self.repositories, repository) and (tag is None or _one_matches(self.tags, tag))
 
     def covers(self, other: ImageMatch) -> bool:
         """True only if everything `other` matches is matched here too (see `Glob.covers`)."""
@@ -37,7 +38,7 @@ class Gates:
 
     images: tuple[GateRule, ...]
 
-    def match(self, repository: str, tag: str) -> ImageGate | None:
+    def match(self, repository: str, tag: str | None) -> ImageGate | None:
         """The first gate that matches; None: the image is no concern of Tidegate and is ignored."""
         return next((rule.gate for rule in self.images if rule.match.matches(repository, tag)), None)
 

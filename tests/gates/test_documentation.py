@@ -1,0 +1,57 @@
+"""docs/reference/gates.md is true: its examples load, its tables have every key and its transcripts are what is printed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tidegate.gates import load, loading
+from tidegate.gates.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "reference" / "gates.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+TRANSCRIPTS = re.findall(r"^\$ python -m tidegate\.gates (.*)\n(.*)\n", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_is_a_good_file(example: str, tmp_path: Path) -> None:
+    path = tmp_path / "gates.yaml"
+    path.write_text(example, encoding="utf-8")
+    assert len(load(path).images) == 1
+
+
+def documented_keys(heading: str) -> tuple[str, ...]:
+    """The first column of the last table under a heading, or before the next one."""
+    section = re.split(r"^#+ ", PAGE.split(f"{heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    return tuple(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("heading", "keys"),
+    [
+        ("### A gate", loading.GATE_KEYS),
+        ("### match", loading.MATCH_KEYS),
+        ("### test", loading.TEST_KEYS),
+        ("### require", loading.REQUIRE_KEYS),
+        ("### promote", (*loading.PROMOTE_KEYS, *loading.REFERRERS_KEYS)),
+    ],
+)
+def test_every_key_has_its_line(heading: str, keys: tuple[str, ...]) -> None:
+    assert documented_keys(heading) == keys
+
+
+@pytest.mark.parametrize(("arguments", "output"), TRANSCRIPTS)
+def test_every_transcript_is_what_the_command_prints(
+    arguments: str, output: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    main(shlex.split(arguments))
+    assert capsys.readouterr().out == f"{output}\n"
+
+
+def test_the_page_has_examples_and_transcripts() -> None:
+    assert (len(EXAMPLES), len(TRANSCRIPTS)) == (2, 2)
