@@ -60,6 +60,17 @@ class TagTaken:
     digest: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call:
+    """A call as a dry run shows it."""
+
+    name: str
+    on: str
+    """The resource, or URL, it is made on."""
+    detail: str
+    """Its body as JSON, or words."""
+
+
 class ImageRegistry(Protocol):
     """Both container registries, named by their registry name. Only registries of the settings are ever contacted."""
 
@@ -77,6 +88,9 @@ class ImageRegistry(Protocol):
 
         Twice: the same content is copied once, the second import finds it there. PermanentError: refused.
         """
+
+    def import_call(self, source: ImageRef, target: ImageRef) -> Call:
+        """The call `start_import` would make. Nothing is sent."""
 
     def import_status(self, operation: str) -> ImportStatus:
         """How an import is going; one question, no waiting. Reading. A lost operation is ImportFailed."""
@@ -129,6 +143,9 @@ class ImageTests(Protocol):
 
     def start(self, image: ImageRef, test: ImageTest) -> str:
         """Start a run and give its id. Twice: two runs; the flow listens to the first it learns of. PermanentError: refused."""
+
+    def start_call(self, image: ImageRef, test: ImageTest) -> Call:
+        """The call `start` would make. Nothing is sent."""
 
     def status(self, run: str) -> TestStatus:
         """One question, no waiting. Reading. A run that is not known any more is TestErrored."""

@@ -27,7 +27,7 @@ def repository(text: object, field: str) -> str:
         raise MalformedEvent(f"{field}: longer than {_MAX_REPOSITORY} characters")
     if not _REPOSITORY.match(name):
         raise MalformedEvent(
-            f"{field}: {_shown(name)} is not a repository name (lower-case letters, digits, . _ - between them; parts divided by /)"
+            f"{field}: {_shown(name)} is not a repository name (lower case, digits, . _ - between them; parts divided by /)"
         )
     return name
 

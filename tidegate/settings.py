@@ -11,6 +11,9 @@ from tidegate.references import registry
 
 PREFIX = "TIDEGATE_"
 
+WORK_QUEUE = "tidegate-work"
+"""Storage queue of deferred work. Not a setting: the queue trigger names it, and no installation needs another."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Settings:
@@ -32,8 +35,6 @@ class Settings:
     """Client id of the user-assigned identity the app acts as; empty: its system-assigned identity."""
     gates_file: str = "gates.yaml"
     """Path of the gates, relative to the app; a file of its own makes it part of the deployment, and of the review."""
-    queue: str = "tidegate-work"
-    """Storage queue of deferred work; the queue triggers read the same setting."""
     table: str = "tidegate"
     """Prefix of the tables: `<table>state` and `<table>list`."""
     evidence_container: str = "evidence"
@@ -51,8 +52,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         optional = field.default is not dataclasses.MISSING or field.name in _MAY_BE_EMPTY
         text = environ.get(name, "").strip()
         if text.startswith("@Microsoft.KeyVault("):
-            # The platform leaves the literal reference where it could not resolve it (azure-docs: app-service-key-vault-references).
-            problems.append(f"{name}: Key Vault reference not resolved; check the identity's access and the name")
+            # Azure leaves the literal reference where it could not resolve it (azure-docs: app-service-key-vault-references).
+            problems.append(f"{name}: unresolved Key Vault reference; check the identity's access and the name")
         elif text:
             values[field.name] = text
         elif not optional:
