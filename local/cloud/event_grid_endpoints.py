@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 from collections.abc import Callable, Sequence
 from typing import Protocol, override
 from urllib.parse import quote
@@ -94,7 +95,7 @@ class HttpEndpoints(Endpoints):
                 message.method,
                 url,
                 headers=message.headers,
-                data=message.body or None,
+                data=io.BytesIO(message.body) if message.body else None,
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
