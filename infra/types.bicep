@@ -241,3 +241,37 @@ type stateType = {
   @description('Required. File shares for training containers.')
   dataShares: string[]
 }
+
+@export()
+@sealed()
+@description('One alert rule over logs, of data/alerts.json.')
+type alertType = {
+  @description('Required. Name of the rule.')
+  name: string
+
+  @description('Required. Title that people see.')
+  title: string
+
+  @description('Required. What it means and what to do.')
+  description: string
+
+  @description('Required. 0 critical to 4 verbose.')
+  @minValue(0)
+  @maxValue(4)
+  severity: int
+
+  @description('Required. ISO 8601 duration between two evaluations.')
+  every: string
+
+  @description('Required. ISO 8601 duration that one evaluation looks back.')
+  window: string
+
+  @description('Required. Kusto query; its rows are counted.')
+  query: string
+
+  @description('Required. How the count is compared.')
+  operator: 'GreaterThan' | 'LessThan'
+
+  @description('Required. What it is compared with.')
+  threshold: int
+}

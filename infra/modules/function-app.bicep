@@ -73,6 +73,16 @@ var platformSettings = {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
 }
 var disabledSettings = toObject(disabledFunctions, each => 'AzureWebJobs.${each}.Disabled', each => 'true')
+var callers = [
+  {
+    name: 'callers'
+    description: 'Who may call this app.'
+    priority: 100
+    action: 'Allow'
+    tag: 'ServiceTag'
+    ipAddress: callersTag
+  }
+]
 
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
   scope: resourceGroup(split(applicationInsightsId, '/')[2], split(applicationInsightsId, '/')[4])
@@ -148,30 +158,27 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   }
 }
 
-var callers = [
-  {
-    name: 'callers'
-    description: 'Who may call this app.'
-    priority: 100
-    action: 'Allow'
-    tag: 'ServiceTag'
-    ipAddress: callersTag
-  }
-]
-
 resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'appsettings'
   properties: union(platformSettings, settings, disabledSettings)
 }
 
-resource publishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = [for channel in ['ftp', 'scm']: {
+resource ftpPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
-  name: channel
+  name: 'ftp'
   properties: {
     allow: false
   }
-}]
+}
+
+resource scmPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
+  parent: app
+  name: 'scm'
+  properties: {
+    allow: false
+  }
+}
 
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: app
