@@ -33,6 +33,7 @@ check: setup-python ## Check format, lint, types, import contracts and gates.yam
 	.venv/bin/ruff format --check --output-format concise .
 	.venv/bin/ruff check --output-format concise .
 	$(python) -m mypy
+	cd local/demo/image && $(CURDIR)/$(python) -m mypy --config-file= --strict --explicit-package-bases --cache-dir=$(CURDIR)/.mypy_cache/image .
 	.venv/bin/lint-imports --no-logo
 	$(if $(wildcard tidegate/gates.py),$(python) -m tidegate.gates gates.yaml)
 
