@@ -2,8 +2,10 @@
 
 from functions import container_registry, deferred, health, http_api, timers
 from functions.event_grid_input import accept_any_event
+from tidegate.bootstrap import check_at_start
 
 accept_any_event()
+check_at_start()
 
 BLUEPRINTS = (
     container_registry.blueprint,

@@ -10,8 +10,7 @@ from typing import Any
 
 import azure.functions as func
 
-from tidegate.bootstrap import NotFound, Refused
-from tidegate.errors import MalformedEvent, SettingsError, TidegateError, TransientError
+from tidegate.errors import MalformedEvent, NotFound, Refused, SettingsError, TidegateError, TransientError
 
 type Handler = Callable[[func.HttpRequest], func.HttpResponse]
 

@@ -13,16 +13,12 @@ from typing import Any, override
 import azure.functions as func
 from azure.functions import meta
 
-from tidegate.events import Envelope
-
 
 class AnyEvent(func.EventGridEvent):
     """An event in either schema with everything in it unchecked."""
 
     def __init__(self, body: Any) -> None:
-        super().__init__(
-            id="", data={}, topic="", subject="", event_type="", event_time=None, data_version=""
-        )
+        super().__init__(id="", data={}, topic="", subject="", event_type="", event_time=None, data_version="")
         self.body = body
 
 
@@ -45,19 +41,3 @@ class _Converter(meta.InConverter, binding=None):
 def accept_any_event() -> None:
     """Make the Event Grid trigger hand over events as they came."""
     meta._ConverterMeta._bindings["eventGridTrigger"] = _Converter  # noqa: SLF001  # no public way: see above
-
-
-def envelope(event: func.EventGridEvent) -> Envelope:
-    """The fields of either schema; a body that is no object has none, and is kept as its data."""
-    body = event.body if isinstance(event, AnyEvent) else None
-    if not isinstance(body, dict):
-        return Envelope(None, None, None, None, None, body)
-    cloud = "specversion" in body
-    return Envelope(
-        id=body.get("id"),
-        type=body.get("type" if cloud else "eventType"),
-        source=body.get("source" if cloud else "topic"),
-        subject=body.get("subject"),
-        time=body.get("time" if cloud else "eventTime"),
-        data=body.get("data"),
-    )

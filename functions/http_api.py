@@ -38,9 +38,7 @@ def list_promotions(req: func.HttpRequest) -> func.HttpResponse:
     """One page of promotions, newest first."""
     query = req.params
     limit = whole_number(req, "limit", PAGE)
-    page, cursor = runtime().promotions.listed(
-        query.get("state"), query.get("repository"), limit, query.get("cursor")
-    )
+    page, cursor = runtime().promotions.listed(query.get("state"), query.get("repository"), limit, query.get("cursor"))
     return json_response({"items": [summary_json(entry) for entry in page], "next": cursor})
 
 

@@ -24,6 +24,14 @@ class PermanentError(TidegateError):
     """The answer was no, and asking again gives the same answer: becomes an event, the flow decides."""
 
 
+class NotFound(PermanentError):
+    """There is no such thing: a promotion, a tag, a digest, a gate."""
+
+
+class Refused(PermanentError):
+    """The present state does not allow this; the message says what would."""
+
+
 class StateConflict(TidegateError):
     """Somebody else changed the record since it was read: load it and decide again."""
 

@@ -35,6 +35,20 @@ class Envelope:
         return json.dumps(dataclasses.asdict(self), default=str, ensure_ascii=False)
 
 
+def envelope(body: Any) -> Envelope:
+    """The fields of an event in either schema, or as we parked it; a body that is no object is kept as its data."""
+    if not isinstance(body, dict):
+        return Envelope(None, None, None, None, None, body)
+    return Envelope(
+        id=body.get("id"),
+        type=body.get("type", body.get("eventType")),
+        source=body.get("source", body.get("topic")),
+        subject=body.get("subject"),
+        time=body.get("time", body.get("eventTime")),
+        data=body.get("data"),
+    )
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ImagePush:
     """A tag of an image was pushed to the staging registry."""
