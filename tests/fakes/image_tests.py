@@ -9,7 +9,7 @@ from collections.abc import Callable
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import FakePort, FaultHook, call, healthy
 from tidegate.flows.image_gate import ImageTest
-from tidegate.ports import TestErrored, TestPassed, TestRunning, TestStatus
+from tidegate.ports import Call, TestErrored, TestPassed, TestRunning, TestStatus
 from tidegate.references import ImageRef
 
 
@@ -59,6 +59,9 @@ class FakeTests(FakePort):
         run.log = f"log of {run.id}: {image}\n".encode()
         self.runs[run.id] = run
         return run.id
+
+    def start_call(self, image: ImageRef, test: ImageTest) -> Call:
+        return Call("start test", str(image), " ".join(test.command))
 
     @call
     def status(self, run: str) -> TestStatus:

@@ -15,7 +15,16 @@ from tidegate.adapters import oci_manifest
 from tidegate.adapters.oci_manifest import Manifest
 from tidegate.errors import PermanentError
 from tidegate.flows.image_gate import ImageFacts
-from tidegate.ports import ImportDone, ImportFailed, ImportRunning, ImportStatus, ReferrersCopied, TagPlaced, TagTaken
+from tidegate.ports import (
+    Call,
+    ImportDone,
+    ImportFailed,
+    ImportRunning,
+    ImportStatus,
+    ReferrersCopied,
+    TagPlaced,
+    TagTaken,
+)
 from tidegate.references import ImageRef, TagRef
 
 
@@ -106,6 +115,9 @@ class FakeRegistry(FakePort):
         operation = f"import-{number}"
         self._imports[operation] = _Import(source, target, done_at, self.importing(source, number))
         return operation
+
+    def import_call(self, source: ImageRef, target: ImageRef) -> Call:
+        return Call("import", str(target), str(source))
 
     @call
     def import_status(self, operation: str) -> ImportStatus:
