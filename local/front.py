@@ -78,6 +78,8 @@ async def listening(front: Front, port: int) -> AsyncIterator[int]:
     server = await asyncio.start_server(front.serve, "127.0.0.1", port, limit=_HEAD_LIMIT)
     async with server:
         yield server.sockets[0].getsockname()[1]
+        server.close()
+        server.close_clients()  # a tunnel lasts as long as its client likes, and the end would wait for it
 
 
 async def _connect_target(reader: asyncio.StreamReader) -> tuple[str, int]:

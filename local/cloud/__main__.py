@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from local import world
 from local.cloud.app import create_app
 from local.cloud.core import Options
 from local.ports import Ports, ports
+
+STORAGE = "TIDEGATE_STORAGE"
+"""Environment variable with the storage account's connection string."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         poll_after=parsed.poll_after,
         identity_header=parsed.identity_header,
     )
-    web.run_app(create_app(options), host="127.0.0.1", port=parsed.port, access_log=None, print=None)
+    web.run_app(
+        create_app(options), host="127.0.0.1", port=parsed.port, access_log=None, print=None, shutdown_timeout=2
+    )
 
 
 def _parser(table: Ports) -> argparse.ArgumentParser:
@@ -40,7 +46,11 @@ def _parser(table: Ports) -> argparse.ArgumentParser:
         "--registry", action="append", metavar="NAME=URL", help="a registry and its docker-registry (default: the two)"
     )
     parser.add_argument("--state", type=Path, default=Path(".local/cloud"), help="folder of what survives a restart")
-    parser.add_argument("--storage", help="connection string of Azurite")
+    parser.add_argument(
+        "--storage",
+        default=os.environ.get(STORAGE),
+        help=f"connection string of Azurite; better in {STORAGE}, where other processes do not see the key",
+    )
     parser.add_argument("--functions-url", default=f"http://127.0.0.1:{table.functions}")
     parser.add_argument("--functions-keys", type=Path, help="folder of the Functions host's keys")
     parser.add_argument("--poll-after", type=float, default=1.0, help="seconds between polls that clients are told")

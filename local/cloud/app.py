@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from local.cloud import (
+    event_grid,
     faults,
     identity,
     key_vault,
@@ -14,6 +15,7 @@ from local.cloud import (
     registry_data,
     registry_events,
     registry_listing,
+    registry_tasks,
     resources,
 )
 from local.cloud.core import Cloud, Options
@@ -30,6 +32,8 @@ def create_app(options: Options) -> web.Application:
     resources.install(cloud, registries)
     for service in (registry_control, registry_auth, registry_data, registry_listing, registry_events):
         service.install(cloud, registries)
+    registry_tasks.install(cloud)
+    event_grid.install(cloud)
     cloud.local.router.add_get("/health", _health)
     return cloud.build((recorded.middleware, faulted.middleware))
 

@@ -66,20 +66,16 @@ class Importer:
         return root.digest
 
     async def _copy_image(self, source: Image, root: Manifest, registry: Registry, target: Target) -> None:
-        *children, _ = await _tree(source, root)
-        await asyncio.gather(*(self._copy_child(source, child, registry, target.repository) for child in children))
-        await self._copy_blobs(source, root, registry, target.repository)
-        await registry.upstream.put_manifest(target.repository, target.tag or root.digest, root)
-
-    async def _copy_child(self, source: Image, child: Manifest, registry: Registry, repository: str) -> None:
-        if await registry.upstream.digest(repository, child.digest) is None:
-            await self._copy_blobs(source, child, registry, repository)
-            await registry.upstream.put_manifest(repository, child.digest, child)
-        registry.catalog.record(repository, child)
-
-    async def _copy_blobs(self, source: Image, manifest: Manifest, registry: Registry, repository: str) -> None:
-        blobs = {blob.digest: blob for blob in manifest.blobs if not blob.elsewhere}
-        await asyncio.gather(*(self._copy_blob(source, blob, registry, repository) for blob in blobs.values()))
+        """All missing blobs first, then the manifests, each after those that it lists."""
+        tree = await _tree(source, root)
+        there = await asyncio.gather(*(registry.upstream.digest(target.repository, one.digest) for one in tree))
+        missing = [manifest for manifest, digest in zip(tree, there, strict=True) if digest is None]
+        blobs = {blob.digest: blob for manifest in missing for blob in manifest.blobs if not blob.elsewhere}
+        await asyncio.gather(*(self._copy_blob(source, blob, registry, target.repository) for blob in blobs.values()))
+        for manifest in missing:
+            reference = target.tag if manifest is root and target.tag else manifest.digest
+            await registry.upstream.put_manifest(target.repository, reference, manifest)
+            registry.catalog.record(target.repository, manifest)
 
     async def _copy_blob(self, source: Image, blob: Descriptor, registry: Registry, repository: str) -> None:
         upstream = registry.upstream
