@@ -2,10 +2,10 @@
 
 from functions import container_registry, deferred, health, http_api, timers
 from functions.event_grid_input import accept_any_event
-from tidegate.bootstrap import check_at_start
+from tidegate.bootstrap import warm_up_soon
 
 accept_any_event()
-check_at_start()
+warm_up_soon()
 
 BLUEPRINTS = (
     container_registry.blueprint,

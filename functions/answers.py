@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
 from tidegate.errors import MalformedEvent, NotFound, Refused, SettingsError, TidegateError, TransientError
 
-type Handler = Callable[[func.HttpRequest], func.HttpResponse]
+if TYPE_CHECKING:
+    from tidegate.api import Answer
 
-_PROBLEMS: tuple[tuple[type[Exception], int, str], ...] = (
+MAX_BODY = 64 * 1024
+"""Bytes; a request names an image and a reason."""
+
+# Text of images is shown as text: no browser may take it for a page, run it, or keep it.
+_HEADERS = {
+    "Cache-Control": "private, no-cache",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+
+_PROBLEMS: tuple[tuple[type[TidegateError], int, str], ...] = (
     (MalformedEvent, 400, "The request breaks a rule"),
     (NotFound, 404, "Not found"),
     (Refused, 409, "Not in this state"),
@@ -23,46 +32,18 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str], ...] = (
     (TidegateError, 502, "A service refused"),
 )
 
-_log = logging.getLogger("tidegate.http")
 
-
-def answering(handler: Handler) -> Handler:
-    """Turn the errors of a handler into problem details; what is no error of ours is logged and hides its words."""
-
-    @functools.wraps(handler)
-    def safe(req: func.HttpRequest) -> func.HttpResponse:
-        try:
-            return handler(req)
-        except TidegateError as error:
-            status, title = next((status, title) for kind, status, title in _PROBLEMS if isinstance(error, kind))
-            return problem(status, title, str(error), retry_after=getattr(error, "retry_after", None))
-
-    return safe
-
-
-def json_response(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
-    """JSON that no cache keeps."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return func.HttpResponse(
-        text,
-        status_code=status,
-        mimetype="application/json",
-        charset="utf-8",
-        headers={"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff", **(headers or {})},
-    )
-
-
-def problem(status: int, title: str, detail: str, *, retry_after: float | None = None) -> func.HttpResponse:
-    """Problem details."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    headers = {"Retry-After": str(max(1, round(retry_after or 10)))} if status == 503 else {}
-    return func.HttpResponse(
-        json.dumps(body, ensure_ascii=False),
-        status_code=status,
-        mimetype="application/problem+json",
-        charset="utf-8",
-        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **headers},
-    )
+def answered(handle: Callable[[], Answer]) -> func.HttpResponse:
+    """The answer of a handler; an error of ours becomes problem details, any other is the host's 500 and is logged by it."""
+    try:
+        answer = handle()
+    except TidegateError as error:
+        status, title = next((status, title) for kind, status, title in _PROBLEMS if isinstance(error, kind))
+        return _problem(status, title, str(error), getattr(error, "retry_after", None))
+    if isinstance(answer.body, bytes):
+        return _response(answer.body, answer.status, "text/plain", dict(answer.headers))
+    text = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
+    return _response(text, answer.status, "application/json", dict(answer.headers))
 
 
 def json_body(req: func.HttpRequest) -> Any:
@@ -76,15 +57,12 @@ def json_body(req: func.HttpRequest) -> Any:
         raise MalformedEvent("body: not JSON") from error
 
 
-MAX_BODY = 64 * 1024
-"""Bytes; a request names an image and a reason."""
+def _problem(status: int, title: str, detail: str, retry_after: float | None) -> func.HttpResponse:
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    headers = {"Retry-After": str(max(1, round(retry_after or 10)))} if status == 503 else {}
+    return _response(json.dumps(body, ensure_ascii=False), status, "application/problem+json", headers)
 
 
-def whole_number(req: func.HttpRequest, name: str, default: int) -> int:
-    """A query parameter that is a number. MalformedEvent: it is none."""
-    text = req.params.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise MalformedEvent(f"{name}: must be a whole number")
-    return int(text)
+def _response(body: str | bytes, status: int, mimetype: str, headers: Mapping[str, str]) -> func.HttpResponse:
+    every = {**_HEADERS, **headers}
+    return func.HttpResponse(body, status_code=status, mimetype=mimetype, charset="utf-8", headers=every)

@@ -4,7 +4,6 @@ import azure.functions as func
 
 from functions.event_grid_input import AnyEvent
 from tidegate.bootstrap import runtime
-from tidegate.events import envelope
 
 blueprint = func.Blueprint()
 
@@ -13,4 +12,4 @@ blueprint = func.Blueprint()
 @blueprint.event_grid_trigger(arg_name="event")
 def image_pushed(event: AnyEvent) -> None:
     """An image was pushed to staging: test it, and promote it if it passes."""
-    runtime().intake.image_pushed(envelope(event.body))
+    runtime().intake.image_pushed(event.body)

@@ -34,6 +34,7 @@ class _Converter(meta.InConverter, binding=None):
         return AnyEvent(json.loads(data.value))
 
     @classmethod
+    @override
     def has_implicit_output(cls) -> bool:
         return False
 

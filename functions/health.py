@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.answers import answering, json_response
+from functions.answers import answered
 from tidegate.bootstrap import runtime
 
 blueprint = func.Blueprint()
@@ -10,8 +10,6 @@ blueprint = func.Blueprint()
 
 @blueprint.function_name("health")
 @blueprint.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-@answering
 def health(req: func.HttpRequest) -> func.HttpResponse:
     """200 when settings and gates are sound and storage answers; else a problem that says which is not."""
-    runtime().check()
-    return json_response({"status": "ok"})
+    return answered(lambda: runtime().health())

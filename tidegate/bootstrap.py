@@ -1,153 +1,53 @@
-"""The composition root: settings and gates are read, adapters are made, and everything is put together, once a process.
+"""The runtime of this process, made when it is first needed.
 
-The vendors' SDKs are imported when the runtime is first asked for, not when functions are indexed: indexing is the cold start.
+Indexing the functions is the cold start, so this module imports nothing that is not needed for that; flows, gates and the
+vendors' SDKs come with the first call, or a moment after start.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import datetime
 import logging
 import os
-import pathlib
 import threading
-import uuid
-from collections.abc import Mapping
-from typing import override
+from typing import TYPE_CHECKING
 
-from tidegate import gates as gate_files
-from tidegate.codec import Codec, kinds_of
-from tidegate.dead_letters import DeadLetters
-from tidegate.effects import Effects
-from tidegate.errors import SettingsError, TidegateError
-from tidegate.flows import image_messages, image_states, tag_ownership
-from tidegate.flows.base import Flow
-from tidegate.flows.image_promotion import ImagePromotion
-from tidegate.flows.tag_ownership import TagOwnership
-from tidegate.gates import Gates, GatesError
-from tidegate.intake import Intake
-from tidegate.ports import Clock, StateStore
-from tidegate.promotions import Promotions
-from tidegate.records import ListRecord, Record, Records
-from tidegate.runner import Runner
-from tidegate.settings import WORK_QUEUE, Settings
-from tidegate.settings import load as load_settings
+from tidegate.errors import TidegateError
 
-__all__ = ["CODEC", "WORK_QUEUE", "Runtime", "check_at_start", "flows", "runtime"]
+if TYPE_CHECKING:
+    from tidegate.composition import Runtime
 
-APP = pathlib.Path(__file__).parent.parent
-"""Folder of the app: what `gates_file` is relative to."""
+WORK_QUEUE = "tidegate-work"
+"""Storage queue of deferred work. Not a setting: the queue trigger names it, and no installation needs another."""
 
-CODEC = Codec(
-    kinds_of(
-        Record,
-        ListRecord,
-        image_states.State,
-        image_messages.Event,
-        image_messages.Command,
-        tag_ownership.State,
-        tag_ownership.Event,
-        tag_ownership.Command,
-    )
-)
+WARM_UP_AFTER = 1.0
+"""Seconds after the import of the app, when indexing is over and no event is kept waiting by it."""
 
 _log = logging.getLogger("tidegate")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Runtime:
-    """What the triggers call."""
-
-    intake: Intake
-    promotions: Promotions
-    dead_letters: DeadLetters
-    store: StateStore
-
-    def new_id(self) -> str:
-        """An id for a request by hand."""
-        return new_id()
-
-    def check(self) -> None:
-        """Ask storage one question. TransientError: it does not answer."""
-        self.store.find("health")
-
-
-def flows(healthy_registry: str) -> Mapping[str, Flow]:
-    """Every flow, by its name."""
-    return {flow.name: flow for flow in (ImagePromotion(healthy_registry), TagOwnership())}
-
-
-class SystemClock(Clock):
-    """The time of this machine."""
-
-    @override
-    def now(self) -> datetime.datetime:
-        return datetime.datetime.now(datetime.UTC)
-
-
-def new_id() -> str:
-    """A random id."""
-    return uuid.uuid4().hex
-
-
-def check_at_start() -> None:
-    """Say at start what is wrong with settings and gates, in one line of the log each; the app stays up to answer why."""
-    try:
-        _read(os.environ)
-    except TidegateError as error:
-        for line in str(error).splitlines():
-            _log.error("%s", line)
-
-
 _made: list[Runtime] = []
 _making = threading.Lock()
 
 
 def runtime() -> Runtime:
-    """The runtime of this process, made at the first call. SettingsError: settings or gates are at fault."""
+    """The one runtime. SettingsError: settings or gates are at fault; asked again, it reads them again."""
     if not _made:
         with _making:
             if not _made:
-                _made.append(_make(os.environ))
+                from tidegate.composition import make
+
+                _made.append(make(os.environ))
     return _made[0]
 
 
-def _read(environ: Mapping[str, str]) -> tuple[Settings, Gates]:
-    settings = load_settings(environ)
+def warm_up_soon() -> None:
+    """Make the runtime in a moment, so that the first event does not wait for imports, and say what is wrong with it."""
+    timer = threading.Timer(WARM_UP_AFTER, _warm_up)
+    timer.daemon = True
+    timer.start()
+
+
+def _warm_up() -> None:
     try:
-        return settings, gate_files.load(APP / settings.gates_file)
-    except GatesError as error:
-        raise SettingsError(str(error)) from error
-
-
-def _make(environ: Mapping[str, str]) -> Runtime:
-    from tidegate.adapters.azure_calls import credential
-    from tidegate.adapters.blob_evidence import BlobEvidence
-    from tidegate.adapters.container_registry import ContainerRegistry
-    from tidegate.adapters.event_grid_topic import EventGridTopic
-    from tidegate.adapters.image_tests import RegistryTasks
-    from tidegate.adapters.storage_account import storage
-    from tidegate.adapters.storage_queue import StorageQueue
-    from tidegate.adapters.table_state import TableState
-
-    settings, gates = _read(environ)
-    clock = SystemClock()
-    account = storage(environ, credential, settings.identity_client_id)
-    identity = credential(settings.identity_client_id)
-    store = TableState(account.tables(), settings.table)
-    queue = StorageQueue(account.queues(), WORK_QUEUE)
-    evidence = BlobEvidence(account.blobs(), settings.evidence_container, settings.dead_letter_container)
-    registry = ContainerRegistry(settings, identity)
-    tests = RegistryTasks(settings, identity)
-    topic = EventGridTopic(settings, identity)
-    effects = Effects(registry, tests, evidence, topic, clock)
-    records = Records(flows(settings.healthy_registry), store, CODEC, clock)
-    runner = Runner(records, queue, evidence, effects, new_id)
-    staging, healthy = settings.staging_registry, settings.healthy_registry
-    intake = Intake(staging, healthy, gates, runner, evidence, topic, clock)
-    return Runtime(
-        intake=intake,
-        promotions=Promotions(staging, healthy, gates, runner, registry, tests, evidence, clock),
-        dead_letters=DeadLetters(evidence, queue, intake, effects),
-        store=store,
-    )
+        runtime()
+    except TidegateError as error:  # the app stays up: every call answers with the same words
+        for line in str(error).splitlines():
+            _log.error("%s", line)

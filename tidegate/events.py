@@ -30,10 +30,6 @@ class Envelope:
     time: Any
     data: Any
 
-    def body(self) -> str:
-        """The event as JSON, for those who look at it later."""
-        return json.dumps(dataclasses.asdict(self), default=str, ensure_ascii=False)
-
 
 def envelope(body: Any) -> Envelope:
     """The fields of an event in either schema, or as we parked it; a body that is no object is kept as its data."""

@@ -6,9 +6,10 @@ import dataclasses
 import hashlib
 import json
 import logging
+from typing import Any
 
 from tidegate.errors import MalformedEvent, TidegateError
-from tidegate.events import Envelope, ImagePush, NotForUs, image_pushed
+from tidegate.events import Envelope, ImagePush, NotForUs, envelope, image_pushed
 from tidegate.flows.image_messages import ImagePushed
 from tidegate.flows.image_promotion import key
 from tidegate.flows.promotion_record import Request
@@ -31,12 +32,12 @@ class Intake:
     topic: OutcomeTopic
     clock: Clock
 
-    def image_pushed(self, event: Envelope) -> None:
-        """Take a push: durable when this returns. Events that ask for nothing are logged, malformed ones parked."""
+    def image_pushed(self, body: Any) -> None:
+        """Take a push as it came: durable when this returns. What asks for nothing is logged, what is malformed is parked."""
         try:
-            self.take(event)
+            self.take(envelope(body))
         except MalformedEvent as error:
-            self.park(str(error), event.body())
+            self.park(str(error), json.dumps(body, ensure_ascii=False))
 
     def take(self, event: Envelope) -> None:
         """As `image_pushed`, but a MalformedEvent is the caller's."""

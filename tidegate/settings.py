@@ -11,9 +11,6 @@ from tidegate.references import registry
 
 PREFIX = "TIDEGATE_"
 
-WORK_QUEUE = "tidegate-work"
-"""Storage queue of deferred work. Not a setting: the queue trigger names it, and no installation needs another."""
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Settings:

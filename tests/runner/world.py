@@ -16,7 +16,7 @@ from tests.fakes import (
     FaultHook,
     healthy,
 )
-from tidegate.bootstrap import CODEC, flows
+from tidegate.composition import CODEC, flows
 from tidegate.effects import Effects
 from tidegate.flows.image_gate import ImageGate
 from tidegate.flows.image_messages import ImagePushed, PromotionRequested

@@ -1,0 +1,116 @@
+"""The composition root: settings and gates are read, adapters are made, and everything is put together."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import pathlib
+import uuid
+from collections.abc import Mapping
+from typing import override
+
+from tidegate import gates as gate_files
+from tidegate.api import Answer, Api
+from tidegate.bootstrap import WORK_QUEUE
+from tidegate.codec import Codec, kinds_of
+from tidegate.dead_letters import DeadLetters
+from tidegate.effects import Effects
+from tidegate.errors import SettingsError
+from tidegate.flows import image_messages, image_states, tag_ownership
+from tidegate.flows.base import Flow
+from tidegate.flows.image_promotion import ImagePromotion
+from tidegate.flows.tag_ownership import TagOwnership
+from tidegate.gates import Gates, GatesError
+from tidegate.intake import Intake
+from tidegate.ports import Clock, StateStore
+from tidegate.promotions import Promotions
+from tidegate.records import ListRecord, Record, Records
+from tidegate.runner import Runner
+from tidegate.settings import Settings
+from tidegate.settings import load as load_settings
+
+APP = pathlib.Path(__file__).parent.parent
+"""Folder of the app: what `gates_file` is relative to."""
+
+CODEC = Codec(
+    kinds_of(
+        Record,
+        ListRecord,
+        image_states.State,
+        image_messages.Event,
+        image_messages.Command,
+        tag_ownership.State,
+        tag_ownership.Event,
+        tag_ownership.Command,
+    )
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Runtime:
+    """What the triggers call."""
+
+    intake: Intake
+    api: Api
+    store: StateStore
+
+    def health(self) -> Answer:
+        """Sound, since it was made; and storage answers one question. TransientError: it does not."""
+        self.store.find("health")
+        return Answer({"status": "ok"})
+
+
+def flows(healthy_registry: str) -> Mapping[str, Flow]:
+    """Every flow, by its name."""
+    return {flow.name: flow for flow in (ImagePromotion(healthy_registry), TagOwnership())}
+
+
+class SystemClock(Clock):
+    """The time of this machine."""
+
+    @override
+    def now(self) -> datetime.datetime:
+        return datetime.datetime.now(datetime.UTC)
+
+
+def new_id() -> str:
+    """A random id."""
+    return uuid.uuid4().hex
+
+
+def _read(environ: Mapping[str, str]) -> tuple[Settings, Gates]:
+    settings = load_settings(environ)
+    try:
+        return settings, gate_files.load(APP / settings.gates_file)
+    except GatesError as error:
+        raise SettingsError(str(error)) from error
+
+
+def make(environ: Mapping[str, str]) -> Runtime:
+    """The runtime of one process. SettingsError: settings or gates are at fault, with every fault in the message."""
+    from tidegate.adapters.azure_calls import credential
+    from tidegate.adapters.blob_evidence import BlobEvidence
+    from tidegate.adapters.container_registry import ContainerRegistry
+    from tidegate.adapters.event_grid_topic import EventGridTopic
+    from tidegate.adapters.image_tests import RegistryTasks
+    from tidegate.adapters.storage_account import storage
+    from tidegate.adapters.storage_queue import StorageQueue
+    from tidegate.adapters.table_state import TableState
+
+    settings, gates = _read(environ)
+    clock = SystemClock()
+    account = storage(environ, credential, settings.identity_client_id)
+    identity = credential(settings.identity_client_id)
+    store = TableState(account.tables(), settings.table)
+    queue = StorageQueue(account.queues(), WORK_QUEUE)
+    evidence = BlobEvidence(account.blobs(), settings.evidence_container, settings.dead_letter_container)
+    registry = ContainerRegistry(settings, identity)
+    tests = RegistryTasks(settings, identity)
+    topic = EventGridTopic(settings, identity)
+    effects = Effects(registry, tests, evidence, topic, clock)
+    records = Records(flows(settings.healthy_registry), store, CODEC, clock)
+    runner = Runner(records, queue, evidence, effects, new_id)
+    staging, healthy = settings.staging_registry, settings.healthy_registry
+    intake = Intake(staging, healthy, gates, runner, evidence, topic, clock)
+    promotions = Promotions(staging, healthy, gates, runner, registry, tests, evidence, clock)
+    return Runtime(intake, Api(promotions, DeadLetters(evidence, queue, intake, effects), new_id), store)
