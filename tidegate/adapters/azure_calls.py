@@ -13,6 +13,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpRes
 from azure.identity import ManagedIdentityCredential
 
 from tidegate.errors import MalformedEvent, PermanentError, StateConflict, TransientError
+from tidegate.settings import Settings
 
 BOUNDED: Mapping[str, Any] = {
     "connection_timeout": 4,
@@ -35,6 +36,12 @@ def credential(client_id: str) -> TokenCredential:
     App Service, Functions and the local stack all answer at IDENTITY_ENDPOINT.
     """
     return ManagedIdentityCredential(client_id=client_id or None, **BOUNDED)
+
+
+def registry_id(settings: Settings, registry: str) -> str:
+    """ARM resource id of one of the two registries."""
+    group = f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
+    return f"{group}/providers/Microsoft.ContainerRegistry/registries/{registry}"
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ from typing import Any
 
 from tidegate.errors import PermanentError
 from tidegate.flows.image_gate import IMAGE_INDEXES, IMAGE_MANIFESTS, ImageFacts, PlatformImage
+from tidegate.flows.promotion_record import MEDIA_TYPE as RECORD
+from tidegate.flows.promotion_record import PREDICATE_TYPE
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -26,10 +28,8 @@ SCHEMA_1 = (
 ACCEPTED = (*IMAGE_MANIFESTS, *IMAGE_INDEXES, *SCHEMA_1)
 """Media types to ask a registry for; it converts nothing when all are accepted."""
 
-RECORD_TYPE = "application/vnd.in-toto+json"
-"""Artifact type of our promotion record, and the media type of its one layer."""
-RECORD_MARK = ("tidegate.record", "promotion")
-"""Annotation that tells our record from in-toto statements that others attached."""
+RECORD_MARK = ("in-toto.io/predicate-type", PREDICATE_TYPE)
+"""Annotation that tells our promotion record from in-toto statements that others attached."""
 
 MAX_CHILDREN = 100
 """Most manifests of an index that are looked at; Azure imports at most 50 (docs: container-registry-import-images)."""
@@ -95,7 +95,7 @@ class Manifest:
     @property
     def is_record(self) -> bool:
         """Whether this is a promotion record of ours."""
-        return self.declared_type == RECORD_TYPE and RECORD_MARK in self.annotations
+        return self.declared_type == RECORD and RECORD_MARK in self.annotations
 
 
 def digest_of(body: bytes) -> str:
@@ -202,14 +202,14 @@ def record_manifest(subject: Manifest, statement: bytes, annotations: Sequence[t
         {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
-            "artifactType": RECORD_TYPE,
+            "artifactType": RECORD,
             "config": {
                 "mediaType": EMPTY_TYPE,
                 "digest": digest_of(EMPTY_JSON),
                 "size": len(EMPTY_JSON),
                 "data": "e30=",
             },
-            "layers": [{"mediaType": RECORD_TYPE, "digest": digest_of(statement), "size": len(statement)}],
+            "layers": [{"mediaType": RECORD, "digest": digest_of(statement), "size": len(statement)}],
             "subject": {"mediaType": subject.media_type, "digest": subject.digest, "size": len(subject.body)},
             "annotations": dict(annotations) | dict([RECORD_MARK]),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import urllib.parse
 from collections.abc import Callable, Mapping
 
 from azure.core.credentials import TokenCredential
@@ -15,8 +16,8 @@ from tidegate.errors import SettingsError
 
 NAME = "AzureWebJobsStorage"
 
-# The storage SDKs have retry policies of their own, which know other words for the same bound.
-_BOUNDED = {**BOUNDED, "initial_backoff": 0.2, "increment_base": 0, "random_jitter_range": 0}
+BLOB_BOUNDED = {**BOUNDED, "initial_backoff": 0.2, "increment_base": 0, "random_jitter_range": 0}
+"""BOUNDED for blobs and queues, whose retry policy knows other words for it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,15 +29,22 @@ class StorageAccount:
     """`blob`, `queue`, `table` -> endpoint; empty with a connection string."""
     credential: TokenCredential | None
 
+    @property
+    def blob_origin(self) -> str:
+        """Scheme, host and port of the account's blobs."""
+        with self.blobs() as service:
+            parts = urllib.parse.urlsplit(service.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
     def blobs(self) -> BlobServiceClient:
         if self.connection_string:
-            return BlobServiceClient.from_connection_string(self.connection_string, **_BOUNDED)
-        return BlobServiceClient(self.endpoints["blob"], credential=self.credential, **_BOUNDED)
+            return BlobServiceClient.from_connection_string(self.connection_string, **BLOB_BOUNDED)
+        return BlobServiceClient(self.endpoints["blob"], credential=self.credential, **BLOB_BOUNDED)
 
     def queues(self) -> QueueServiceClient:
         if self.connection_string:
-            return QueueServiceClient.from_connection_string(self.connection_string, **_BOUNDED)
-        return QueueServiceClient(self.endpoints["queue"], credential=self.credential, **_BOUNDED)
+            return QueueServiceClient.from_connection_string(self.connection_string, **BLOB_BOUNDED)
+        return QueueServiceClient(self.endpoints["queue"], credential=self.credential, **BLOB_BOUNDED)
 
     def tables(self) -> TableServiceClient:
         if self.connection_string:
