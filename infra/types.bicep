@@ -87,6 +87,20 @@ type workspaceType = {
 
   @description('Required. Registered datastores.')
   datastores: datastoreType[]
+
+  @description('Required. Online endpoints.')
+  endpoints: endpointType[]
+}
+
+@export()
+@sealed()
+@description('One online endpoint, of one model.')
+type endpointType = {
+  @description('Required. Name of the model.')
+  name: string
+
+  @description('Required. What serves it.')
+  compute: 'managed' | 'kubernetes'
 }
 
 @export()
@@ -224,26 +238,6 @@ type principalType = {
 
 @export()
 @sealed()
-@description('What the code finds in storage, of data/state.json.')
-type stateType = {
-  @description('Required. Queues of the state account.')
-  queues: string[]
-
-  @description('Required. Tables of the state account.')
-  tables: string[]
-
-  @description('Required. Blob containers of the state account.')
-  containers: string[]
-
-  @description('Required. Blob containers of the data account.')
-  dataContainers: string[]
-
-  @description('Required. File shares for training containers.')
-  dataShares: string[]
-}
-
-@export()
-@sealed()
 @description('One alert rule over logs, of data/alerts.json.')
 type alertType = {
   @description('Required. Name of the rule.')
@@ -274,4 +268,18 @@ type alertType = {
 
   @description('Required. What it is compared with.')
   threshold: int
+}
+
+@export()
+@sealed()
+@description('A pipeline that an identity trusts.')
+type trustType = {
+  @description('Required. Name of the trust.')
+  name: string
+
+  @description('Required. Issuer of the tokens, for example https://token.actions.githubusercontent.com.')
+  issuer: string
+
+  @description('Required. Their subject, for example repo:contoso/tidegate:environment:dev.')
+  subject: string
 }

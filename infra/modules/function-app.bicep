@@ -60,6 +60,12 @@ param subnetId string = ''
 @description('Optional. Service tag that may call the app, for example AzureEventGrid; empty: everybody, and the app checks who it is.')
 param callersTag string = ''
 
+@description('Optional. Refuse every caller: for an app whose sign-in is not set up yet.')
+param isClosed bool = false
+
+@description('Optional. Whether Entra sign-in stands in front of the app (sign-in.bicep); the identity then proves the app to Entra, without a client secret.')
+param signIn bool = false
+
 @description('Required. Log Analytics workspace that diagnostics go to.')
 param logAnalyticsId string
 
@@ -73,6 +79,10 @@ var platformSettings = {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
 }
 var disabledSettings = toObject(disabledFunctions, each => 'AzureWebJobs.${each}.Disabled', each => 'true')
+var signInSettings = signIn ? {
+  OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
+  WEBSITE_AUTH_AAD_ALLOWED_TENANTS: tenant().tenantId
+} : {}
 var callers = [
   {
     name: 'callers'
@@ -151,7 +161,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       ftpsState: 'Disabled'
       remoteDebuggingEnabled: false
       http20Enabled: true
-      ipSecurityRestrictionsDefaultAction: empty(callersTag) ? 'Allow' : 'Deny'
+      ipSecurityRestrictionsDefaultAction: isClosed || !empty(callersTag) ? 'Deny' : 'Allow'
       ipSecurityRestrictions: empty(callersTag) ? [] : callers
       scmIpSecurityRestrictionsUseMain: false
     }
@@ -161,7 +171,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
 resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(platformSettings, settings, disabledSettings)
+  properties: union(platformSettings, signInSettings, settings, disabledSettings)
 }
 
 resource ftpPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {

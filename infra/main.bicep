@@ -1,0 +1,1091 @@
+// Everything that Tidegate and the platform around it need in one environment. Written for Bicep 0.36 or later.
+
+targetScope = 'subscription'
+
+@description('Required. Name of the environment: dev, int, pro, or one\'s own.')
+@minLength(2)
+@maxLength(8)
+param environmentName string
+
+@description('Required. Region of everything that is shared.')
+param location string
+
+@description('Optional. Name of the resource group; it is created.')
+param resourceGroupName string = 'rg-tidegate-${environmentName}'
+
+@description('Optional. Tags of every resource.')
+param tags object = {}
+
+@description('Optional. public: for a trial, every service has a public address and Entra guards it; private: a virtual network with private endpoints.')
+@allowed([
+  'public'
+  'private'
+])
+param networkMode string = 'public'
+
+@description('Optional. The first two bytes of the virtual network\'s addresses.')
+param networkAddressPrefix string = '10.40'
+
+@description('Optional. Resource id of a Key Vault to use instead of a new one; it must use Azure roles.')
+param existingKeyVaultId string = ''
+
+@description('Optional. Resource id of a Log Analytics workspace to use instead of a new one.')
+param existingLogAnalyticsId string = ''
+
+@description('Optional. Resource id of an Application Insights component to use instead of a new one.')
+param existingApplicationInsightsId string = ''
+
+@description('Optional. Days that logs are kept.')
+param logRetentionDays int = 90
+
+@description('Required. Object ids of the Entra groups that data/workspaces.json names, by name; a group that is missing here gets nothing.')
+param groupIds object
+
+@description('Optional. Object ids of the groups of operators.')
+param operatorGroupIds string[] = []
+
+@description('Optional. Object ids of the groups of approvers.')
+param approverGroupIds string[] = []
+
+@description('Required. E-mail addresses that Azure Monitor and the budget write to.')
+param operatorEmails string[]
+
+@description('Required. Addresses of alert e-mails by severity: error, warning, info; several are separated by semicolons.')
+param alertRecipients object
+
+@description('Optional. What sends alert e-mails.')
+@allowed([
+  'office365'
+  'communication'
+])
+param alertTransport string = 'office365'
+
+@description('Required. Budget a month, in the currency of the subscription.')
+param budgetAmount int
+
+@description('Required. First day of the budget\'s first month, for example 2026-12-01.')
+param budgetStartDate string
+
+@description('Optional. Client id of the Entra app registration that people sign in with; empty: the API app is made but refuses every caller.')
+param signInClientId string = ''
+
+@description('Optional. Client ids of other applications that may call the API: the command line\'s.')
+param signInAllowedApplications string[] = []
+
+@description('Optional. Whether the functions are deployed by now, so that events can be sent to them. The first deployment of an environment leaves it off.')
+param subscribe bool = false
+
+@description('Optional. Whether the clusters of data/workspaces.json are made.')
+param deployComputes bool = true
+
+@description('Conditional. Public key of the SSH users. Required where a cluster has one, and by trainingVm.')
+param sshPublicKey string = ''
+
+@description('Optional. Whether there is an Azure ML registry to move models through.')
+param deployModelRegistry bool = true
+
+@description('Optional. Traffic of each endpoint as it is now; infra/scripts/deploy reads it.')
+param endpointTraffic object = {}
+
+@description('Optional. The cluster for inference: none, a new one, or one that is there.')
+@allowed([
+  'none'
+  'create'
+  'attach'
+])
+param kubernetes string = 'none'
+
+@description('Conditional. Resource id of the cluster. Required by kubernetes attach.')
+param existingKubernetesId string = ''
+
+@description('Optional. Whether the cluster is for tests or for production, which needs 12 cores.')
+@allowed([
+  'dev-test'
+  'production'
+])
+param kubernetesPurpose string = 'dev-test'
+
+@description('Optional. Size of an inference node.')
+param kubernetesVmSize string = 'Standard_D4s_v5'
+
+@description('Optional. Cores of that size.')
+param kubernetesCoresPerNode int = 4
+
+@description('Optional. Inference nodes.')
+param kubernetesNodeCount int = 1
+
+@description('Optional. Groups that administer a new cluster.')
+param kubernetesAdminGroupIds string[] = []
+
+@description('Optional. Whether a new cluster has a pool for GitLab runners.')
+param gitlabRunners bool = false
+
+@description('Optional. Scoring image in the healthy registry to serve from a container group for tests, `repository@sha256:...`; empty: none.')
+param scoringImage string = ''
+
+@description('Optional. Training image in the healthy registry, `repository@sha256:...`; empty: no training container, job or machine.')
+param trainingImage string = ''
+
+@description('Optional. Arguments of the training image.')
+param trainingArguments string[] = [
+  '--config'
+  'QUICKTEST'
+  '--workdir'
+  '/mnt/training/run'
+]
+
+@description('Optional. Whether there is a container group for training on CPUs.')
+param trainingContainer bool = false
+
+@description('Optional. Whether there is a Container Apps job for training on a GPU.')
+param trainingGpuJob bool = false
+
+@description('Optional. Region of that job: GPU profiles exist in some only.')
+param trainingGpuLocation string = location
+
+@description('Optional. Whether there is a spot virtual machine for training.')
+param trainingVm bool = false
+
+@description('Optional. Size of that machine.')
+param trainingVmSize string = 'Standard_NC4as_T4_v3'
+
+@description('Optional. Repository whose training image an ACR task builds; empty: none.')
+param trainingRepositoryUrl string = ''
+
+@description('Conditional. Token that reads that repository. Required for a private one, and for builds on a commit.')
+@secure()
+param trainingRepositoryToken string = ''
+
+var events = loadJsonContent('data/events.json')
+var workspaces = loadJsonContent('data/workspaces.json').workspaces
+var access = loadJsonContent('data/roles.json')
+var state = loadJsonContent('data/state.json')
+var functions = loadJsonContent('data/functions.json')
+var alerts = loadJsonContent('data/alerts.json').alerts
+
+// Names that must be unique in all of Azure end in a token of subscription, environment and region.
+var token = uniqueString(subscription().id, environmentName, location)
+var names = {
+  stateAccount: 'tgstate${token}'
+  mlAccount: 'tgworks${token}'
+  dataAccount: 'tgdata${token}'
+  shareAccount: 'tgshare${token}'
+  stagingRegistry: 'tidegatestaging${token}'
+  healthyRegistry: 'tidegatehealthy${token}'
+  keyVault: 'kv-tg-${token}'
+  eventsApp: 'func-tidegate-events-${token}'
+  apiApp: 'func-tidegate-api-${token}'
+  outcomesTopic: 'evgt-outcomes-${token}'
+  modelRegistry: 'mlr-tidegate-${token}'
+  scoring: 'ci-scoring-${token}'
+  kubernetes: 'aks-tidegate-${environmentName}'
+}
+var allTags = union(tags, {
+  environment: environmentName
+  system: 'tidegate'
+})
+var isPrivate = networkMode == 'private'
+var hasTraining = !empty(trainingImage) && (trainingContainer || trainingGpuJob || trainingVm)
+var hasNetwork = isPrivate || (hasTraining && trainingVm)
+var hasImageTask = !empty(trainingRepositoryUrl)
+var hasKubernetes = kubernetes != 'none'
+var alertSecretName = 'alert-email-url'
+var shareKeySecretName = 'training-share-key'
+var trainingCommand = concat(['python', '-m', 'trainer'], trainingArguments)
+
+// What is used: the resource that is there already, or the one that is made here.
+var logAnalyticsId = empty(existingLogAnalyticsId) ? logAnalytics!.outputs.id : existingLogAnalyticsId
+var applicationInsightsId = empty(existingApplicationInsightsId) ? applicationInsights!.outputs.id : existingApplicationInsightsId
+var keyVaultId = empty(existingKeyVaultId) ? keyVault!.outputs.id : existingKeyVaultId
+var keyVaultName = empty(existingKeyVaultId) ? names.keyVault : last(split(existingKeyVaultId, '/'))
+var endpointSubnetId = isPrivate ? network!.outputs.endpointSubnetId : ''
+
+var groupsOfPeople = flatten(map(workspaces, workspace => map(filter(workspace.groups, each => contains(groupIds, each.group)), each => {
+  key: each.role
+  id: groupIds[each.group]
+  type: 'Group'
+})))
+var operators = map(operatorGroupIds, each => {
+  key: 'operator'
+  id: each
+  type: 'Group'
+})
+var approvers = map(approverGroupIds, each => {
+  key: 'approver'
+  id: each
+  type: 'Group'
+})
+
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: resourceGroupName
+  location: location
+  tags: allTags
+}
+
+// Shared: telemetry, network, storage, registries, vault.
+
+module logAnalytics 'modules/log-analytics.bicep' = if (empty(existingLogAnalyticsId)) {
+  name: 'log-analytics'
+  scope: group
+  params: {
+    name: 'log-tidegate-${environmentName}'
+    location: location
+    tags: allTags
+    retentionDays: logRetentionDays
+  }
+}
+
+module applicationInsights 'modules/application-insights.bicep' = if (empty(existingApplicationInsightsId)) {
+  name: 'application-insights'
+  scope: group
+  params: {
+    name: 'appi-tidegate-${environmentName}'
+    location: location
+    tags: allTags
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+module network 'modules/network.bicep' = if (hasNetwork) {
+  name: 'network'
+  scope: group
+  params: {
+    name: 'vnet-tidegate-${environmentName}'
+    location: location
+    tags: allTags
+    addressPrefix: networkAddressPrefix
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+module stateAccount 'modules/storage.bicep' = {
+  name: 'state-account'
+  scope: group
+  params: {
+    name: names.stateAccount
+    location: location
+    tags: allTags
+    containers: state.containers
+    queues: state.queues
+    tables: state.tables
+    endpointSubnetId: endpointSubnetId
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+// One account for all workspaces, a container for each; the share is for notebooks.
+module mlAccount 'modules/storage.bicep' = {
+  name: 'ml-account'
+  scope: group
+  params: {
+    name: names.mlAccount
+    location: location
+    tags: allTags
+    containers: map(workspaces, each => each.name)
+    shares: [
+      'notebooks'
+    ]
+    endpointSubnetId: endpointSubnetId
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+module dataAccount 'modules/storage.bicep' = {
+  name: 'data-account'
+  scope: group
+  params: {
+    name: names.dataAccount
+    location: location
+    tags: allTags
+    containers: state.dataContainers
+    endpointSubnetId: endpointSubnetId
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+// Shares that training containers mount. Mounting asks for the account's key, so the key opens this account only, and only where something mounts it.
+module shareAccount 'modules/storage.bicep' = {
+  name: 'share-account'
+  scope: group
+  params: {
+    name: names.shareAccount
+    location: location
+    tags: allTags
+    shares: state.dataShares
+    allowSharedKeyAccess: hasTraining
+    endpointSubnetId: endpointSubnetId
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+module stagingRegistry 'modules/registry.bicep' = {
+  name: 'staging-registry'
+  scope: group
+  params: {
+    name: names.stagingRegistry
+    location: location
+    tags: allTags
+    sku: isPrivate ? 'Premium' : 'Standard'
+    allowTasks: true
+    endpointSubnetId: endpointSubnetId
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+module healthyRegistry 'modules/registry.bicep' = {
+  name: 'healthy-registry'
+  scope: group
+  params: {
+    name: names.healthyRegistry
+    location: location
+    tags: allTags
+    sku: isPrivate ? 'Premium' : 'Standard'
+    lock: true
+    endpointSubnetId: endpointSubnetId
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+module keyVault 'modules/key-vault.bicep' = if (empty(existingKeyVaultId)) {
+  name: 'key-vault'
+  scope: group
+  params: {
+    name: names.keyVault
+    location: location
+    tags: allTags
+    endpointSubnetId: endpointSubnetId
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+module budget 'modules/budget.bicep' = {
+  name: 'budget'
+  scope: group
+  params: {
+    name: 'budget-tidegate-${environmentName}'
+    amount: budgetAmount
+    startDate: budgetStartDate
+    emailAddresses: operatorEmails
+  }
+}
+
+// Identities.
+
+module eventsIdentity 'modules/identity.bicep' = {
+  name: 'events-identity'
+  scope: group
+  params: {
+    name: 'id-tidegate-events'
+    location: location
+    tags: allTags
+  }
+}
+
+module apiIdentity 'modules/identity.bicep' = {
+  name: 'api-identity'
+  scope: group
+  params: {
+    name: 'id-tidegate-api'
+    location: location
+    tags: allTags
+  }
+}
+
+module trainingIdentity 'modules/identity.bicep' = {
+  name: 'training-identity'
+  scope: group
+  params: {
+    name: 'id-tidegate-training'
+    location: location
+    tags: allTags
+  }
+}
+
+module servingIdentity 'modules/identity.bicep' = {
+  name: 'serving-identity'
+  scope: group
+  params: {
+    name: 'id-tidegate-serving'
+    location: location
+    tags: allTags
+  }
+}
+
+// Events, and the two apps of one package: Event Grid calls the first, people the second. Sign-in guards a whole app and refuses Event Grid.
+
+module outcomesTopic 'modules/outcomes-topic.bicep' = {
+  name: 'outcomes-topic'
+  scope: group
+  params: {
+    name: names.outcomesTopic
+    location: location
+    tags: allTags
+    endpointSubnetId: endpointSubnetId
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+module stagingTopic 'modules/system-topic.bicep' = {
+  name: 'staging-topic'
+  scope: group
+  params: {
+    name: 'evgt-staging-registry'
+    location: location
+    tags: allTags
+    sourceId: stagingRegistry.outputs.id
+    topicType: 'Microsoft.ContainerRegistry.Registries'
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+var commonSettings = {
+  TIDEGATE_STAGING_REGISTRY: names.stagingRegistry
+  TIDEGATE_HEALTHY_REGISTRY: names.healthyRegistry
+  TIDEGATE_SUBSCRIPTION_ID: subscription().subscriptionId
+  TIDEGATE_RESOURCE_GROUP: resourceGroupName
+  TIDEGATE_OUTCOMES_ENDPOINT: outcomesTopic.outputs.endpoint
+  TIDEGATE_KEY_VAULT_URL: 'https://${keyVaultName}${environment().suffixes.keyvaultDns}'
+  TIDEGATE_GATES_FILE: 'gates.yaml'
+  TIDEGATE_QUEUE: state.queues[0]
+  TIDEGATE_TABLE: 'tidegate'
+  TIDEGATE_EVIDENCE_CONTAINER: state.containers[0]
+  TIDEGATE_DEAD_LETTER_CONTAINER: events.deadLetterContainer
+}
+
+module eventsApp 'modules/function-app.bicep' = {
+  name: 'events-app'
+  scope: group
+  params: {
+    name: names.eventsApp
+    location: location
+    tags: union(allTags, { 'azd-service-name': 'events' })
+    identityId: eventsIdentity.outputs.id
+    identityClientId: eventsIdentity.outputs.clientId
+    blobEndpoint: stateAccount.outputs.blobEndpoint
+    queueEndpoint: stateAccount.outputs.queueEndpoint
+    tableEndpoint: stateAccount.outputs.tableEndpoint
+    packageContainer: 'releases-events'
+    applicationInsightsId: applicationInsightsId
+    settings: union(commonSettings, { TIDEGATE_IDENTITY_CLIENT_ID: eventsIdentity.outputs.clientId })
+    disabledFunctions: functions.api
+    alwaysReadyFunctions: functions.alwaysReady
+    callersTag: 'AzureEventGrid'
+    subnetId: isPrivate ? network!.outputs.functionsSubnetId : ''
+    logAnalyticsId: logAnalyticsId
+  }
+  dependsOn: [
+    sharedRoles
+  ]
+}
+
+module apiApp 'modules/function-app.bicep' = {
+  name: 'api-app'
+  scope: group
+  params: {
+    name: names.apiApp
+    location: location
+    tags: union(allTags, { 'azd-service-name': 'api' })
+    identityId: apiIdentity.outputs.id
+    identityClientId: apiIdentity.outputs.clientId
+    blobEndpoint: stateAccount.outputs.blobEndpoint
+    queueEndpoint: stateAccount.outputs.queueEndpoint
+    tableEndpoint: stateAccount.outputs.tableEndpoint
+    packageContainer: 'releases-api'
+    applicationInsightsId: applicationInsightsId
+    settings: union(commonSettings, { TIDEGATE_IDENTITY_CLIENT_ID: apiIdentity.outputs.clientId })
+    disabledFunctions: functions.events
+    signIn: true
+    isClosed: empty(signInClientId)
+    subnetId: isPrivate ? network!.outputs.apiSubnetId : ''
+    logAnalyticsId: logAnalyticsId
+  }
+  dependsOn: [
+    sharedRoles
+  ]
+}
+
+module signIn 'modules/sign-in.bicep' = if (!empty(signInClientId)) {
+  name: 'sign-in'
+  scope: group
+  params: {
+    appName: apiApp.outputs.name
+    clientId: signInClientId
+    allowedApplications: signInAllowedApplications
+    unauthenticatedClientAction: 'Return401'
+  }
+}
+
+module stagingSubscriptions 'modules/event-subscriptions.bicep' = if (subscribe) {
+  name: 'staging-subscriptions'
+  scope: group
+  params: {
+    topicName: stagingTopic.outputs.name
+    functionAppId: eventsApp.outputs.id
+    subscriptions: filter(events.subscriptions, each => each.source == 'staging-registry')
+    deadLetterAccountId: stateAccount.outputs.id
+    deadLetterContainer: events.deadLetterContainer
+  }
+  dependsOn: [
+    sharedRoles
+  ]
+}
+
+// Work packages.
+
+module workspace 'modules/workspace.bicep' = [for each in workspaces: {
+  name: 'workspace-${each.name}'
+  scope: group
+  params: {
+    name: 'mlw-${each.name}-${environmentName}'
+    location: each.location
+    tags: allTags
+    description: each.description
+    storageAccountId: mlAccount.outputs.id
+    containerName: each.name
+    keyVaultId: keyVaultId
+    applicationInsightsId: applicationInsightsId
+    containerRegistryId: stagingRegistry.outputs.id
+    datastores: each.datastores
+    dataAccountName: names.dataAccount
+    endpointSubnetId: endpointSubnetId
+    logAnalyticsId: logAnalyticsId
+  }
+  dependsOn: [
+    dataAccount
+  ]
+}]
+
+module compute 'modules/compute.bicep' = [for (each, index) in workspaces: if (deployComputes) {
+  name: 'compute-${each.name}'
+  scope: group
+  params: {
+    workspaceName: workspace[index].outputs.name
+    location: each.location
+    tags: allTags
+    computes: each.computes
+    identityId: trainingIdentity.outputs.id
+    subnetId: isPrivate ? network!.outputs.computeSubnetId : ''
+    sshPublicKey: sshPublicKey
+  }
+}]
+
+module workspaceTopic 'modules/system-topic.bicep' = [for (each, index) in workspaces: {
+  name: 'topic-${each.name}'
+  scope: group
+  params: {
+    name: 'evgt-${each.name}'
+    location: each.location
+    tags: allTags
+    sourceId: workspace[index].outputs.id
+    topicType: 'Microsoft.MachineLearningServices.Workspaces'
+    logAnalyticsId: logAnalyticsId
+  }
+}]
+
+module workspaceSubscriptions 'modules/event-subscriptions.bicep' = [for (each, index) in workspaces: if (subscribe) {
+  name: 'subscriptions-${each.name}'
+  scope: group
+  params: {
+    topicName: workspaceTopic[index].outputs.name
+    functionAppId: eventsApp.outputs.id
+    subscriptions: filter(events.subscriptions, one => one.source == 'workspaces')
+    deadLetterAccountId: stateAccount.outputs.id
+    deadLetterContainer: events.deadLetterContainer
+  }
+  dependsOn: [
+    workspaceIdentityRoles
+  ]
+}]
+
+module onlineEndpoints 'modules/online-endpoints.bicep' = [for (each, index) in workspaces: {
+  name: 'endpoints-${each.name}'
+  scope: group
+  params: {
+    workspaceName: workspace[index].outputs.name
+    endpoints: filter(each.endpoints, one => one.compute == 'managed' || hasKubernetes)
+    suffix: '${environmentName}-${take(token, 5)}'
+    location: each.location
+    tags: allTags
+    identityId: servingIdentity.outputs.id
+    kubernetesComputeId: hasKubernetes ? kubernetesCompute[index]!.outputs.id : ''
+    isPublic: !isPrivate
+    traffic: endpointTraffic
+    logAnalyticsId: logAnalyticsId
+  }
+  dependsOn: [
+    sharedRoles
+  ]
+}]
+
+module modelRegistry 'modules/ml-registry.bicep' = if (deployModelRegistry) {
+  name: 'model-registry'
+  scope: group
+  params: {
+    name: names.modelRegistry
+    location: location
+    tags: allTags
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+// Alerts.
+
+module alertEmail 'modules/alert-email.bicep' = {
+  name: 'alert-email'
+  scope: group
+  params: {
+    name: 'logic-alert-email'
+    location: location
+    tags: allTags
+    transport: alertTransport
+    recipients: alertRecipients
+    keyVaultId: keyVaultId
+    secretName: alertSecretName
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+module actionGroup 'modules/action-group.bicep' = {
+  name: 'action-group'
+  scope: group
+  params: {
+    name: 'ag-tidegate-operators'
+    tags: allTags
+    emailAddresses: operatorEmails
+  }
+}
+
+module alertRules 'modules/alerts.bicep' = {
+  name: 'alert-rules'
+  scope: group
+  params: {
+    location: location
+    tags: allTags
+    alerts: alerts
+    logAnalyticsId: logAnalyticsId
+    actionGroupId: actionGroup.outputs.id
+    topicNames: concat(['evgt-staging-registry'], map(workspaces, each => 'evgt-${each.name}'))
+  }
+  dependsOn: [
+    stagingTopic
+    workspaceTopic
+  ]
+}
+
+module workbook 'modules/workbook.bicep' = {
+  name: 'workbook'
+  scope: group
+  params: {
+    title: 'Tidegate operations (${environmentName})'
+    location: location
+    tags: allTags
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+// Serving.
+
+module cluster 'modules/kubernetes.bicep' = if (kubernetes == 'create') {
+  name: 'kubernetes'
+  scope: group
+  params: {
+    name: names.kubernetes
+    location: location
+    tags: allTags
+    purpose: kubernetesPurpose
+    vmSize: kubernetesVmSize
+    coresPerNode: kubernetesCoresPerNode
+    nodeCount: kubernetesNodeCount
+    runnerPool: gitlabRunners
+    subnetId: isPrivate ? network!.outputs.kubernetesSubnetId : ''
+    adminGroupIds: kubernetesAdminGroupIds
+    logAnalyticsId: logAnalyticsId
+  }
+}
+
+module kubernetesCompute 'modules/kubernetes-attachment.bicep' = [for (each, index) in workspaces: if (hasKubernetes) {
+  name: 'kubernetes-${each.name}'
+  scope: group
+  params: {
+    workspaceName: workspace[index].outputs.name
+    location: each.location
+    name: 'kubernetes'
+    clusterId: kubernetes == 'create' ? cluster!.outputs.id : existingKubernetesId
+    namespace: 'azureml-${each.name}'
+    isProduction: kubernetesPurpose == 'production'
+  }
+}]
+
+module scoring 'modules/scoring-container.bicep' = if (!empty(scoringImage)) {
+  name: 'scoring-container'
+  scope: group
+  params: {
+    name: names.scoring
+    location: location
+    tags: allTags
+    image: '${healthyRegistry.outputs.loginServer}/${scoringImage}'
+    loginServer: healthyRegistry.outputs.loginServer
+    identityId: servingIdentity.outputs.id
+    subnetId: isPrivate ? network!.outputs.containersSubnetId : ''
+  }
+  dependsOn: [
+    sharedRoles
+  ]
+}
+
+// Training.
+
+module shareKey 'modules/share-key.bicep' = if (hasTraining) {
+  name: 'share-key'
+  scope: group
+  params: {
+    accountName: shareAccount.outputs.name
+    keyVaultId: keyVaultId
+    secretName: shareKeySecretName
+  }
+}
+
+module training 'modules/training-container.bicep' = if (hasTraining && trainingContainer) {
+  name: 'training-container'
+  scope: group
+  params: {
+    name: 'ci-training'
+    location: location
+    tags: allTags
+    image: '${healthyRegistry.outputs.loginServer}/${trainingImage}'
+    loginServer: healthyRegistry.outputs.loginServer
+    identityId: trainingIdentity.outputs.id
+    command: trainingCommand
+    shareAccountName: names.shareAccount
+    shareKeyUri: shareKey!.outputs.uri
+    shares: state.dataShares
+    subnetId: isPrivate ? network!.outputs.containersSubnetId : ''
+  }
+  dependsOn: [
+    sharedRoles
+  ]
+}
+
+module trainingJob 'modules/training-job.bicep' = if (hasTraining && trainingGpuJob) {
+  name: 'training-job'
+  scope: group
+  params: {
+    name: 'caj-training'
+    location: trainingGpuLocation
+    tags: allTags
+    image: '${healthyRegistry.outputs.loginServer}/${trainingImage}'
+    loginServer: healthyRegistry.outputs.loginServer
+    identityId: trainingIdentity.outputs.id
+    command: trainingCommand
+    shareAccountName: names.shareAccount
+    shareKeyUri: shareKey!.outputs.uri
+    shares: state.dataShares
+    subnetId: isPrivate ? network!.outputs.jobsSubnetId : ''
+    logAnalyticsId: logAnalyticsId
+  }
+  dependsOn: [
+    sharedRoles
+  ]
+}
+
+module trainingMachine 'modules/training-vm.bicep' = if (hasTraining && trainingVm) {
+  name: 'training-machine'
+  scope: group
+  params: {
+    name: 'vm-training'
+    location: location
+    tags: allTags
+    vmSize: trainingVmSize
+    subnetId: network!.outputs.computeSubnetId
+    sshPublicKey: sshPublicKey
+    identityId: trainingIdentity.outputs.id
+    identityClientId: trainingIdentity.outputs.clientId
+    image: '${healthyRegistry.outputs.loginServer}/${trainingImage}'
+    loginServer: healthyRegistry.outputs.loginServer
+    arguments: join(trainingArguments, ' ')
+    shareAccountName: names.shareAccount
+    shareName: 'models'
+    shareKeyUri: shareKey!.outputs.uri
+    logAnalyticsId: logAnalyticsId
+  }
+  dependsOn: [
+    sharedRoles
+  ]
+}
+
+module trainingImageTask 'modules/training-image-task.bicep' = if (hasImageTask) {
+  name: 'training-image-task'
+  scope: group
+  params: {
+    registryName: stagingRegistry.outputs.name
+    location: location
+    tags: allTags
+    repositoryUrl: trainingRepositoryUrl
+    repositoryToken: trainingRepositoryToken
+  }
+}
+
+// Roles: one module with every definition and assignment, called once for what is shared, twice for each workspace, once for each resource that was there before.
+
+module sharedRoles 'modules/roles.bicep' = {
+  name: 'roles'
+  scope: group
+  params: {
+    environmentName: environmentName
+    roles: access.roles
+    builtInRoles: access.builtIn
+    grants: access.grants
+    principals: concat([
+      {
+        key: 'events-app'
+        id: eventsIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
+        key: 'api-app'
+        id: apiIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
+        key: 'training'
+        id: trainingIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
+        key: 'serving'
+        id: servingIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
+        key: 'staging-topic'
+        id: stagingTopic.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+    ], union(groupsOfPeople, groupsOfPeople), operators, approvers)
+    scopes: concat([
+      'resource-group'
+      'staging-registry'
+      'healthy-registry'
+      'state-account'
+      'dead-letters'
+      'data-account'
+      'ml-account'
+      'share-account'
+      'outcomes-topic'
+    ], empty(existingKeyVaultId) ? ['key-vault'] : [], empty(existingApplicationInsightsId) ? ['application-insights'] : [])
+    stagingRegistryName: stagingRegistry.outputs.name
+    healthyRegistryName: healthyRegistry.outputs.name
+    keyVaultName: last(split(keyVaultId, '/'))
+    stateAccountName: stateAccount.outputs.name
+    deadLetterContainer: events.deadLetterContainer
+    dataAccountName: dataAccount.outputs.name
+    mlAccountName: mlAccount.outputs.name
+    shareAccountName: shareAccount.outputs.name
+    outcomesTopicName: outcomesTopic.outputs.name
+    applicationInsightsName: last(split(applicationInsightsId, '/'))
+  }
+}
+
+// Principals that exist only where their part is deployed.
+module optionalRoles 'modules/roles.bicep' = {
+  name: 'roles-optional'
+  scope: group
+  params: {
+    environmentName: environmentName
+    builtInRoles: access.builtIn
+    grants: access.grants
+    principals: concat(
+      hasImageTask ? [
+        {
+          key: 'image-task'
+          id: trainingImageTask!.outputs.principalId
+          type: 'ServicePrincipal'
+        }
+      ] : [],
+      alertTransport == 'communication' ? [
+        {
+          key: 'alert-workflow'
+          id: alertEmail.outputs.principalId
+          type: 'ServicePrincipal'
+        }
+      ] : [],
+      kubernetes == 'create' ? [
+        {
+          key: 'kubernetes'
+          id: cluster!.outputs.kubeletPrincipalId
+          type: 'ServicePrincipal'
+        }
+      ] : []
+    )
+    scopes: [
+      'staging-registry'
+      'healthy-registry'
+      'communication'
+    ]
+    stagingRegistryName: stagingRegistry.outputs.name
+    healthyRegistryName: healthyRegistry.outputs.name
+    communicationName: alertEmail.outputs.communicationName
+  }
+  dependsOn: [
+    sharedRoles
+  ]
+}
+
+module workspaceRoles 'modules/roles.bicep' = [for (each, index) in workspaces: {
+  name: 'roles-${each.name}'
+  scope: group
+  params: {
+    environmentName: environmentName
+    builtInRoles: access.builtIn
+    grants: access.grants
+    principals: concat([
+      {
+        key: 'events-app'
+        id: eventsIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
+        key: 'training'
+        id: trainingIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
+        key: 'serving'
+        id: servingIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+    ], map(filter(each.groups, one => contains(groupIds, one.group)), one => {
+      key: one.role
+      id: groupIds[one.group]
+      type: 'Group'
+    }))
+    scopes: [
+      'workspace'
+    ]
+    workspaceName: workspace[index].outputs.name
+  }
+  dependsOn: [
+    sharedRoles
+  ]
+}]
+
+module workspaceIdentityRoles 'modules/roles.bicep' = [for (each, index) in workspaces: {
+  name: 'roles-identity-${each.name}'
+  scope: group
+  params: {
+    environmentName: environmentName
+    builtInRoles: access.builtIn
+    grants: access.grants
+    principals: [
+      {
+        key: 'workspace-identity'
+        id: workspace[index].outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
+        key: 'workspace-topic'
+        id: workspaceTopic[index].outputs.principalId
+        type: 'ServicePrincipal'
+      }
+    ]
+    scopes: [
+      'healthy-registry'
+      'data-account'
+      'ml-account'
+      'dead-letters'
+    ]
+    healthyRegistryName: healthyRegistry.outputs.name
+    dataAccountName: dataAccount.outputs.name
+    mlAccountName: mlAccount.outputs.name
+    stateAccountName: stateAccount.outputs.name
+    deadLetterContainer: events.deadLetterContainer
+  }
+  dependsOn: [
+    sharedRoles
+  ]
+}]
+
+module existingVaultRoles 'modules/roles.bicep' = if (!empty(existingKeyVaultId)) {
+  name: 'tidegate-${environmentName}-vault-roles'
+  scope: resourceGroup(empty(existingKeyVaultId) ? subscription().subscriptionId : split(existingKeyVaultId, '/')[2], empty(existingKeyVaultId) ? resourceGroupName : split(existingKeyVaultId, '/')[4])
+  params: {
+    environmentName: environmentName
+    builtInRoles: access.builtIn
+    grants: access.grants
+    principals: [
+      {
+        key: 'events-app'
+        id: eventsIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
+        key: 'api-app'
+        id: apiIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
+        key: 'training'
+        id: trainingIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+    ]
+    scopes: [
+      'key-vault'
+    ]
+    keyVaultName: last(split(existingKeyVaultId, '/'))
+  }
+}
+
+module existingInsightsRoles 'modules/roles.bicep' = if (!empty(existingApplicationInsightsId)) {
+  name: 'tidegate-${environmentName}-insights-roles'
+  scope: resourceGroup(empty(existingApplicationInsightsId) ? subscription().subscriptionId : split(existingApplicationInsightsId, '/')[2], empty(existingApplicationInsightsId) ? resourceGroupName : split(existingApplicationInsightsId, '/')[4])
+  params: {
+    environmentName: environmentName
+    builtInRoles: access.builtIn
+    grants: access.grants
+    principals: [
+      {
+        key: 'events-app'
+        id: eventsIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
+        key: 'api-app'
+        id: apiIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+    ]
+    scopes: [
+      'application-insights'
+    ]
+    applicationInsightsName: last(split(existingApplicationInsightsId, '/'))
+  }
+}
+
+@description('Name of the resource group.')
+output AZURE_RESOURCE_GROUP string = group.name
+
+@description('Name of the app that takes events.')
+output EVENTS_APP_NAME string = eventsApp.outputs.name
+
+@description('Name of the app that people reach.')
+output API_APP_NAME string = apiApp.outputs.name
+
+@description('Address of the API and the console.')
+output API_URL string = 'https://${apiApp.outputs.hostName}'
+
+@description('Name of the registry that images are pushed to.')
+output STAGING_REGISTRY string = names.stagingRegistry
+
+@description('Name of the registry that holds promoted images.')
+output HEALTHY_REGISTRY string = names.healthyRegistry
+
+@description('Name of the state account.')
+output STATE_ACCOUNT string = names.stateAccount
+
+@description('Name of the Key Vault.')
+output VAULT_NAME string = keyVaultName
+
+@description('Names of the workspaces.')
+output WORKSPACES array = [for each in workspaces: 'mlw-${each.name}-${environmentName}']
