@@ -1,0 +1,109 @@
+"""A user of the local stack: its API with a function key, and both registries as anybody sees them."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+from local import world
+from local.functions_host import keys
+from local.image_blobs import find_manifest
+from local.stack import Stack
+
+_LIMIT_S = 35
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer of any status."""
+
+    status: int
+    headers: dict[str, str]
+    """Names in lower case."""
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Site:
+    """One running stack."""
+
+    stack: Stack
+
+    def api(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Answer:
+        """Call the app's API; without `key` with the default function key, with an empty one without any."""
+        used = self.keys.default if key is None else key
+        headers = {"x-functions-key": used} if used else {}
+        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        return send(method, f"http://127.0.0.1:{self.stack.ports.functions}/api{path}", data, headers)
+
+    def promotions(self, repository: str) -> list[dict[str, Any]]:
+        """The newest promotions of a repository."""
+        listed = self.api("GET", f"/promotions?repository={urllib.parse.quote(repository, safe='')}").json()
+        items: list[dict[str, Any]] = listed["items"]
+        return items
+
+    def promotion(self, identity: str) -> dict[str, Any]:
+        """One promotion with its history."""
+        found: dict[str, Any] = self.api("GET", f"/promotions/{identity}").json()
+        return found
+
+    def deliver(self, events: Any, function: str = "image_pushed", *, key: str | None = None) -> Answer:
+        """Post events as Event Grid does."""
+        code = self.keys.event_grid if key is None else key
+        query = urllib.parse.urlencode({"functionName": function, "code": code})
+        url = f"http://127.0.0.1:{self.stack.ports.functions}/runtime/webhooks/eventgrid?{query}"
+        body = events if isinstance(events, bytes) else json.dumps(events).encode()
+        return send("POST", url, body, {"aeg-event-type": "Notification", "Content-Type": "application/json"})
+
+    def cloud(self, method: str, path: str, body: Any = None) -> Answer:
+        """Call the stand-in's own admin endpoints."""
+        data = None if body is None else json.dumps(body).encode()
+        return send(method, f"http://127.0.0.1:{self.stack.ports.cloud}{path}", data, {})
+
+    def digest(self, registry: str, repository: str, reference: str) -> str | None:
+        """What a tag or digest names in a registry; None: nothing."""
+        found = find_manifest(self.registry_url(registry), repository, reference)
+        return found.digest if found else None
+
+    def tags(self, registry: str, repository: str) -> list[str]:
+        """All tags of a repository; none where there is no such repository."""
+        listed = send("GET", f"{self.registry_url(registry)}/v2/{repository}/tags/list", None, {})
+        return (listed.json()["tags"] or []) if listed.status == 200 else []
+
+    def referrers(self, registry: str, repository: str, digest: str) -> list[dict[str, Any]]:
+        """What is attached to a digest, by the referrers API at the registry's own host name."""
+        token = base64.b64encode(b"00000000-0000-0000-0000-000000000000:local").decode()
+        headers = {"Host": world.login_server(registry), "Authorization": f"Basic {token}"}
+        url = f"http://127.0.0.1:{self.stack.ports.cloud}/v2/{repository}/referrers/{digest}"
+        found = send("GET", url, None, headers)
+        manifests: list[dict[str, Any]] = found.json()["manifests"]
+        return manifests
+
+    def registry_url(self, registry: str) -> str:
+        """Where a registry listens on this machine."""
+        ports = self.stack.ports
+        return f"http://127.0.0.1:{ports.staging_registry if registry == world.STAGING else ports.healthy_registry}"
+
+    @property
+    def keys(self) -> keys.HostKeys:
+        return keys.load(self.stack.state / "keys")
+
+
+def send(method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+    """One request to this machine, without a proxy; every status is an answer."""
+    request = urllib.request.Request(url, data=body, headers=headers, method=method)  # loopback
+    try:
+        with _DIRECT.open(request, timeout=_LIMIT_S) as response:
+            return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
