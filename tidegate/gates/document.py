@@ -44,7 +44,7 @@ def _composed(file: str, content: bytes) -> yaml.Node | None:
     The C parser is in every wheel of PyYAML. It bounds nesting, which the parser in Python does not.
     """
     try:
-        return yaml.compose(content.decode("utf-8-sig"), Loader=yaml.CSafeLoader)
+        return yaml.compose(content.decode("utf-8"), Loader=yaml.CSafeLoader)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise GatesError([Problem(file, line, 1, "", "is not UTF-8 text")]) from error
