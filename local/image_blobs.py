@@ -112,11 +112,39 @@ def push_index(
     return _push_manifest(registry_url, repository, tag, index)
 
 
+def push_variant(
+    registry_url: str,
+    source: tuple[str, str],
+    repository: str,
+    tag: str | None,
+    *,
+    environment: Mapping[str, str],
+    labels: Mapping[str, str] | None = None,
+) -> Descriptor:
+    """Push an image with the layers of another (repository, tag or digest) and more environment: it runs, and is another.
+
+    Layers are mounted, so this takes milliseconds however large they are.
+    """
+    from_repository, reference = source
+    manifest = json.loads(_read(f"{registry_url}/v2/{from_repository}/manifests/{reference}"))
+    config = json.loads(_read(f"{registry_url}/v2/{from_repository}/blobs/{manifest['config']['digest']}"))
+    runtime = config.setdefault("config", {})
+    runtime["Env"] = [*runtime.get("Env", ()), *(f"{name}={value}" for name, value in environment.items())]
+    runtime["Labels"] = {**(runtime.get("Labels") or {}), **(labels or {})}
+    for layer in manifest["layers"]:
+        query = urllib.parse.urlencode({"mount": layer["digest"], "from": from_repository})
+        _send("POST", f"{registry_url}/v2/{repository}/blobs/uploads/?{query}")
+    manifest["config"] = _push_blob(
+        registry_url, repository, manifest["config"]["mediaType"], _canonical(config)
+    ).json()
+    return _push_manifest(registry_url, repository, tag, manifest)
+
+
 def find_manifest(registry_url: str, repository: str, reference: str) -> Descriptor | None:
     """What a tag or a digest names now, as the registry says; None when it names nothing."""
     url = f"{registry_url}/v2/{repository}/manifests/{reference}"
     request = urllib.request.Request(
-        url, method="HEAD", headers={"Accept": ", ".join((OCI.manifest, OCI.index, DOCKER.manifest, DOCKER.index))}
+        url, method="HEAD", headers={"Accept": f"{OCI.manifest}, {OCI.index}, {DOCKER.manifest}, {DOCKER.index}"}
     )
     try:
         with _DIRECT.open(request, timeout=_LIMIT_S) as answer:
@@ -127,6 +155,13 @@ def find_manifest(registry_url: str, repository: str, reference: str) -> Descrip
         if error.code == 404:
             return None
         raise PushError(f"HEAD {url}: {error.code}") from error
+
+
+def _read(url: str) -> bytes:
+    accept = f"{OCI.manifest}, {DOCKER.manifest}, */*"
+    with _DIRECT.open(urllib.request.Request(url, headers={"Accept": accept}), timeout=_LIMIT_S) as answer:
+        content: bytes = answer.read()
+        return content
 
 
 def _config(layers: Sequence[bytes]) -> dict[str, Any]:

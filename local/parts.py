@@ -84,6 +84,8 @@ class Layout:
     state: Path
     app: Path
     """Folder of function_app.py."""
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """App settings on top of the usual ones."""
 
     def stages(self) -> tuple[tuple[Part, ...], ...]:
         """Parts of one stage start together, once every part of the stages before answers."""
@@ -157,7 +159,8 @@ class Layout:
         # A message of a host that was killed is delivered again when its lease ends: in 30 s, not in Azure's 10 minutes.
         limits = ("--queue-lease", 30, "--stop-timeout", 8)
         arguments = ("--app", self.app, "--port", self.ports.functions, "--keys", self._keys, "--log", "text", *limits)
-        environment = self.client_environment() | app_settings(self.account().connection_string)
+        settings = app_settings(self.account().connection_string) | dict(self.settings)
+        environment = self.client_environment() | settings
         withheld = (*_CREDENTIALS, "TIDEGATE_")  # the app settings are those below, whatever a shell has set
         return Launch(_python("local.functions_host", *arguments), environment, withheld)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,6 +32,8 @@ class Stack:
     """Gets one line a part while the stack comes up or goes down."""
     app: Path = ROOT
     """Folder of the function_app.py to run."""
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """App settings that differ from those of app_settings.py."""
 
     def __enter__(self) -> Self:
         try:
@@ -70,7 +72,7 @@ class Stack:
 
     @property
     def _layout(self) -> Layout:
-        return Layout(self.ports, self.state.resolve(), self.app.resolve())
+        return Layout(self.ports, self.state.resolve(), self.app.resolve(), self.settings)
 
     @property
     def _supervisor(self) -> Supervisor:
