@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from local.functions_host.topics import Topics
 
 _log = logging.getLogger("Host")
+_EXIT_S = 2
+"""For an idle worker to exit by itself, and run the app's exit handlers."""
 _TRIGGERS = {"httpTrigger", "eventGridTrigger", "queueTrigger", "timerTrigger"}
 
 
@@ -90,6 +92,7 @@ class Host:
     async def stop(self) -> None:
         """Take no new work, let what runs end for `stop_s` seconds, end the worker."""
         self._web.stop()
+        grace_s = _EXIT_S
         try:
             async with asyncio.timeout(self._options.stop_s):
                 if self._listeners:
@@ -97,9 +100,12 @@ class Host:
                 await self._executor.wait_idle()
         except TimeoutError:
             _log.warning("%d executions did not end in %s s", self._executor.running, self._options.stop_s)
+            grace_s = 0
+        await self._worker.stop(grace_s)
         if self._server:
-            await self._server.stop()
-        await self._worker.stop(2)
+            await (
+                self._server.stop()
+            )  # after the worker: what did not end has failed now, and its callers get an answer
         for client in (self._storage, self._topics):
             if client:
                 await client.close()

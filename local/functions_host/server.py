@@ -19,7 +19,7 @@ BODY_LIMIT = 104_857_600
 class Server:
     def __init__(self, site: Web) -> None:
         self._site = site
-        self._runner = web.ServerRunner(web.Server(self._answer, request_factory=_request), handle_signals=False)
+        self._runner = web.ServerRunner(web.Server(self._answer, request_factory=_request), shutdown_timeout=5)
 
     async def start(self, host: str, port: int) -> int:
         """Listen; port 0 takes a free one. Returns the port; OSError when it is taken."""

@@ -81,7 +81,7 @@ class WorkerProcess:
     @property
     def pid(self) -> int | None:
         """The process that runs now; None while there is none."""
-        return self._child.pid if self._child else None
+        return self._child.pid if self._child and not self._child.is_lost else None
 
     @property
     def failure(self) -> IndexFailed | None:
@@ -113,29 +113,35 @@ class WorkerProcess:
     async def _supervise(self) -> None:
         died = 0
         while not self._stopping:
-            self.starts += 1
-            self._child = await _Child.spawn(self._app, self._environ, self._logged)
-            indexed = await self._child.indexed()
-            if indexed is not None:
-                died = 0
-                self._ready.set_result(self._child if isinstance(indexed, Indexed) else indexed)
-            await self._child.lost()
-            if isinstance(indexed, Indexed):
-                self._ready = asyncio.Future()
-            code = await self._child.ended()
-            self._child = None
+            indexed, code = await self._run_child()
             if isinstance(indexed, IndexFailed) or self._stopping:
                 break
-            died += 1
-            if indexed is None and died == _ATTEMPTS:
+            died = 0 if indexed else died + 1
+            if died == _ATTEMPTS:
                 reason = f"The worker process {describe_exit(code)} while it loaded the app, {died} times in a row."
                 self._ready.set_result(IndexFailed(reason))
                 break
             _log.error("The worker process %s; starting another.", describe_exit(code))
-            if indexed is None:
+            if died:
                 await asyncio.sleep(self._restart_delay_s * 2 ** (died - 1))
         if not self._ready.done():
             self._ready.set_result(IndexFailed("The host is stopping."))
+
+    async def _run_child(self) -> tuple[Index | None, int]:
+        """One process from its start to its end: what it found in the app, and its exit code."""
+        child = self._child = await _Child.spawn(self._app, self._environ, self._logged)
+        self.starts += 1
+        if self._stopping:
+            child.kill()
+        indexed = await child.indexed()
+        if indexed is not None:
+            self._ready.set_result(child if isinstance(indexed, Indexed) else indexed)
+        await child.lost()
+        if isinstance(indexed, Indexed):
+            self._ready = asyncio.Future()
+        code = await child.ended()
+        self._child = None
+        return indexed, code
 
 
 class _Child(asyncio.Protocol):
@@ -185,6 +191,10 @@ class _Child(asyncio.Protocol):
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def is_lost(self) -> bool:
+        return self._lost.is_set()
+
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -216,7 +226,7 @@ class _Child(asyncio.Protocol):
         return self.index.result() if self.index.done() else None
 
     async def invoke(self, invocation: Invocation) -> Outcome:
-        if self._lost.is_set():
+        if self.is_lost:
             return Failed("The worker process has ended.")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._pending[invocation.id] = future
