@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,19 +11,32 @@ import pytest
 from tests.gates.refused import in_a_gate
 from tidegate.gates.__main__ import main
 
-ROOT = Path(__file__).parents[2]
+TWO_GATES = """
+version: 1
+images:
+  - {name: training, match: {repository: "training/**", tag: v*}, test: {command: [python3, check.py, "a b"]}}
+  - {name: base, match: {repository: base/*}, test: {skip: tested elsewhere}, promote: {tags: movable}}
+"""
 
 
 @pytest.fixture(autouse=True)
-def _in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def _beside_two_gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gates.yaml").write_text(TWO_GATES, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
 
 
 def test_a_good_file_is_listed_in_its_order(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
-    first, *gates = capsys.readouterr().out.splitlines()
-    assert first == "gates.yaml: 3 image gates"
-    assert [line.split(" -> ")[1].split()[0] for line in gates] == ["training", "scoring", "base-images"]
+    first, training, base = capsys.readouterr().out.splitlines()
+    assert first == "gates.yaml: 2 image gates"
+    assert re.fullmatch(
+        r"  training/\*\* : v\* -> training [0-9a-f]{12}: "
+        r"test python3 check\.py 'a b', then \{repository\} \(immutable\)",
+        training,
+    )
+    assert re.fullmatch(
+        r"  base/\* : \* -> base [0-9a-f]{12}: no test \(tested elsewhere\), then \{repository\} \(movable\)", base
+    )
 
 
 def test_a_bad_file_gives_its_problems_and_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,10 +60,10 @@ def test_problems_in_json_have_their_place(tmp_path: Path, capsys: pytest.Captur
 
 def test_json_shows_every_gate_with_its_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--json"]) == 0
-    training, _, base = json.loads(capsys.readouterr().out)["images"]
+    training, base = json.loads(capsys.readouterr().out)["images"]
     assert training["match"] == {"repository": ["training/**"], "tag": ["v*"]}
     assert training["gate"]["test"]["attempts"] == 3
-    assert base["gate"]["test"]["skip"] == "base images are tested by the images built on them"
+    assert base["gate"]["test"]["skip"] == "tested elsewhere"
 
 
 def test_match_shows_the_gate_an_image_meets(capsys: pytest.CaptureFixture[str]) -> None:

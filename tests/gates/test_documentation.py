@@ -46,9 +46,11 @@ def test_every_key_has_its_line(heading: str, keys: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(("arguments", "output"), TRANSCRIPTS)
 def test_every_transcript_is_what_the_command_prints(
-    arguments: str, output: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: str, output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(ROOT)
+    """With the first file of the page."""
+    (tmp_path / "gates.yaml").write_text(EXAMPLES[0], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     main(shlex.split(arguments))
     assert capsys.readouterr().out == f"{output}\n"
 

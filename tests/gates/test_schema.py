@@ -53,7 +53,7 @@ def test_the_example_is_good_and_names_its_schema() -> None:
     text = (ROOT / "gates.yaml").read_text(encoding="utf-8")
     assert text.startswith("# yaml-language-server: $schema=./gates.schema.json\n")
     assert schema_accepts(text)
-    assert [rule.gate.name for rule in load(ROOT / "gates.yaml").images] == ["training", "scoring", "base-images"]
+    assert load(ROOT / "gates.yaml").match("training/litter", "v12") is not None
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.title for case in CASES])
