@@ -10,6 +10,13 @@ from pathlib import Path
 
 import trustme
 
+_SYSTEM_BUNDLES = (
+    ssl.get_default_verify_paths().openssl_cafile,
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora
+    "/etc/ssl/cert.pem",  # macOS, Alpine
+)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Authority:
@@ -50,8 +57,7 @@ def _write_private(path: Path, content: bytes) -> None:
 
 def _system_certificates(environ: Mapping[str, str], apart_from: Path) -> bytes:
     """What this process trusts anyway; an earlier bundle is skipped, or it would grow with each start."""
-    named = [environ.get("REQUESTS_CA_BUNDLE"), environ.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile]
-    for name in named:
+    for name in (environ.get("REQUESTS_CA_BUNDLE"), environ.get("SSL_CERT_FILE"), *_SYSTEM_BUNDLES):
         if name and Path(name).is_file() and Path(name).resolve() != apart_from.resolve():
             return Path(name).read_bytes()
     return b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, override
 
+import aiohttp
 from aiohttp import web
 
 
@@ -41,8 +42,13 @@ class RegistryError(ServiceError):
 async def refusals(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Turn a raised refusal into the answer of the service that raised it."""
+    """Turn a raised refusal into the answer of the service that raised it.
+
+    A part behind the stand-in that cannot be reached is 503, which clients try again.
+    """
     try:
         return await handler(request)
     except ServiceError as error:
         return error.response()
+    except aiohttp.ClientConnectionError as error:
+        return ServiceError(503, "ServiceUnavailable", f"A part of the local stack does not answer: {error}").response()

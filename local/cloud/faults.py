@@ -145,10 +145,16 @@ async def _with_fault(fault: Fault, request: web.Request, handler: Handler) -> w
 
 
 async def _lose_response(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Reads have no effect and may stream their answer, so they are not even handled."""
+    """Do the work, send the first bytes of an answer, and drop the connection.
+
+    Reads have no effect and may stream their answer, so they are not even handled. The first bytes are there because
+    urllib3 takes a connection that ends without any for a proxy that it never reached; azure-core would then send the
+    call again, while without the front in between it knows that the call was sent and does not.
+    """
     response: web.StreamResponse = web.Response()
     if request.method not in ("GET", "HEAD"):
         response = await handler(request)
-    if request.transport is not None:
-        request.transport.abort()
+    if isinstance(request.transport, asyncio.Transport):
+        request.transport.write(b"HTTP/1.1")
+        request.transport.close()
     return response

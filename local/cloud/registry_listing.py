@@ -57,14 +57,13 @@ class _Listing:
 
     async def tag(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_read")
-        described = await _describe_tag(registry, name, request.match_info["item"])
-        return web.json_response({**_owner(registry, name), "tag": described})
+        return await _tag_answer(registry, name, request.match_info["item"])
 
     async def change_tag(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_write")
         await _describe_tag(registry, name, request.match_info["item"])
         await _change(request, registry, name, request.match_info["item"])
-        return await self.tag(request)
+        return await _tag_answer(registry, name, request.match_info["item"])
 
     async def manifests(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_read")
@@ -74,36 +73,24 @@ class _Listing:
 
     async def manifest(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_read")
-        described = await _describe_manifest(registry, name, request.match_info["item"])
-        return web.json_response({**_owner(registry, name), "manifest": described})
+        return await _manifest_answer(registry, name, request.match_info["item"])
 
     async def change_manifest(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_write")
         digest = request.match_info["item"]
         await _describe_manifest(registry, name, digest)
         await _change(request, registry, name, digest)
-        return await self.manifest(request)
+        return await _manifest_answer(registry, name, digest)
 
     async def repository(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_read")
-        tags, digests = await _tags(registry, name), await _digests(registry, name)
-        created = sorted(registry.catalog.created(name, digest) for digest in digests)
-        return web.json_response(
-            {
-                **_owner(registry, name),
-                "createdTime": created[0] if created else None,
-                "lastUpdateTime": created[-1] if created else None,
-                "manifestCount": len(digests),
-                "tagCount": len(tags),
-                "changeableAttributes": registry.locks.attributes(name),
-            }
-        )
+        return await _repository_answer(registry, name)
 
     async def change_repository(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_write")
         await _tags(registry, name)
         await _change(request, registry, name, "")
-        return await self.repository(request)
+        return await _repository_answer(registry, name)
 
     async def delete_repository(self, request: web.Request) -> web.Response:
         """All manifests or, when one thing in it is locked, none."""
@@ -121,6 +108,30 @@ class _Listing:
         name = request.match_info["name"]
         require_access(request, registry, "repository", name, action)
         return registry, name
+
+
+async def _repository_answer(registry: Registry, name: str) -> web.Response:
+    tags, digests = await _tags(registry, name), await _digests(registry, name)
+    created = sorted(registry.catalog.created(name, digest) for digest in digests)
+    return web.json_response(
+        {
+            **_owner(registry, name),
+            "createdTime": created[0] if created else None,
+            "lastUpdateTime": created[-1] if created else None,
+            "manifestCount": len(digests),
+            "tagCount": len(tags),
+            "changeableAttributes": registry.locks.attributes(name),
+        }
+    )
+
+
+async def _tag_answer(registry: Registry, name: str, tag: str) -> web.Response:
+    return web.json_response({**_owner(registry, name), "tag": await _describe_tag(registry, name, tag)})
+
+
+async def _manifest_answer(registry: Registry, name: str, digest: str) -> web.Response:
+    described = await _describe_manifest(registry, name, digest)
+    return web.json_response({**_owner(registry, name), "manifest": described})
 
 
 async def _tags(registry: Registry, repository: str) -> list[str]:

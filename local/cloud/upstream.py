@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
 from local.cloud.manifests import ACCEPT, Manifest, parse_manifest
+
+_CATALOG_PAGE = 1000
+"""Repositories a page: docker-registry refuses to list more."""
 
 
 class UpstreamError(Exception):
@@ -66,8 +70,14 @@ class Upstream:
         return None if answer is None else sorted(answer.get("tags") or [])
 
     async def repositories(self) -> list[str]:
-        answer = await self._json("/v2/_catalog?n=10000")
-        return sorted((answer or {}).get("repositories") or [])
+        """All repositories, sorted."""
+        found: list[str] = []
+        while True:
+            last = f"&last={quote(found[-1], safe='')}" if found else ""
+            page = (await self._json(f"/v2/_catalog?n={_CATALOG_PAGE}{last}") or {}).get("repositories") or []
+            found += page
+            if len(page) < _CATALOG_PAGE:
+                return sorted(found)
 
     async def blob_text(self, repository: str, digest: str) -> str | None:
         """A small blob (an image's configuration) as text."""
