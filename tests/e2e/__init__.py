@@ -1,0 +1,1 @@
+"""The whole stack: push to promoted on real registries and real containers."""
