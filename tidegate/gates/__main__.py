@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -87,11 +88,8 @@ def _summary(file: str, gates: Gates) -> str:
 
 
 def _line(gate: ImageGate) -> str:
-    test = (
-        f"no test ({gate.test.skip})"
-        if gate.test.skip
-        else f"test {' '.join(gate.test.command) or 'as the image runs'}"
-    )
+    command = shlex.join(gate.test.command) or "the image's own command"
+    test = f"no test ({gate.test.skip})" if gate.test.skip else f"test {command}"
     return f"{gate.name} {gate.version}: {test}, then {gate.promote.repository} ({gate.promote.tags})"
 
 
