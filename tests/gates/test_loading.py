@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.gates.refused import in_a_gate
@@ -136,6 +136,7 @@ def test_a_folded_command_is_one_line(tmp_path: Path) -> None:
 WORDS = st.text(alphabet=st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"]), max_size=8)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(WORDS, min_size=1).filter(lambda words: not {"&&", "||", "|", "&", ";", ">", ">>", "<"} & set(words)))
 def test_quoted_arguments_come_back_as_they_were(words: list[str]) -> None:
     assert command(shlex.join(words)) == tuple(words)

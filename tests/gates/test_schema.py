@@ -152,6 +152,7 @@ def test_the_schema_takes_every_file_that_the_loader_takes(gate: dict[str, Any],
         assert list(VALIDATOR.iter_errors(yaml.safe_load(text))) == []
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(number=st.integers(0, 99_999), unit=st.sampled_from("smh"))
 def test_schema_and_loader_agree_on_every_duration(number: int, unit: str) -> None:
     try:
