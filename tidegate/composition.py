@@ -92,7 +92,7 @@ def make(environ: Mapping[str, str]) -> Runtime:
     from tidegate.adapters.blob_evidence import BlobEvidence
     from tidegate.adapters.container_registry import ContainerRegistry
     from tidegate.adapters.event_grid_topic import EventGridTopic
-    from tidegate.adapters.image_tests import RegistryTasks
+    from tidegate.adapters.image_tests import AcrTasks
     from tidegate.adapters.storage_account import storage
     from tidegate.adapters.storage_queue import StorageQueue
     from tidegate.adapters.table_state import TableState
@@ -105,7 +105,12 @@ def make(environ: Mapping[str, str]) -> Runtime:
     queue = StorageQueue(account.queues(), WORK_QUEUE)
     evidence = BlobEvidence(account.blobs(), settings.evidence_container, settings.dead_letter_container)
     registry = ContainerRegistry(settings, identity)
-    tests = RegistryTasks(settings, identity)
+    tests = AcrTasks(
+        identity,
+        subscription_id=settings.subscription_id,
+        resource_group=settings.resource_group,
+        registry=settings.staging_registry,
+    )
     topic = EventGridTopic(settings, identity)
     effects = Effects(registry, tests, evidence, topic, clock)
     records = Records(flows(settings.healthy_registry), store, CODEC, clock)
