@@ -129,13 +129,14 @@ class Executor:
         try:
             async with asyncio.timeout(self._timeout_s):
                 outcome = await self._invoker.invoke(invocation)
-            if isinstance(outcome, Succeeded):
-                await self._outputs.write(function, outcome)
         except TimeoutError:
             self._invoker.kill()  # a running thread cannot be stopped, so the process is: what else ran in it fails too
             return Failed(f"Timeout value of {self._timeout_s} s was exceeded by function: Functions.{function.name}.")
-        except OutputError as error:
-            return Failed(str(error))
+        if isinstance(outcome, Succeeded):
+            try:
+                await self._outputs.write(function, outcome)
+            except OutputError as error:
+                return Failed(str(error))
         return outcome
 
 

@@ -68,6 +68,7 @@ class Host:
         self._storage: Storage | None = None
         self._topics: Topics | None = None
         self._listeners: Listeners | None = None
+        self._watcher: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Serve, index the app, then listen. Returns the port; an app that cannot be loaded is no error of the host."""
@@ -84,13 +85,17 @@ class Host:
         _log.info("Listening on http://%s:%d", self._options.address, port)
         match await indexing:
             case Indexed(functions):
-                self._load(functions)
-            case IndexFailed() as failed:
-                self._report(failed)
+                allowed = self._options.settings.functions
+                self._load([each for each in functions if allowed is None or each.name in allowed])
+            case IndexFailed():
+                pass  # `_watch` reports it, as it would later
+        self._watcher = asyncio.create_task(self._watch())
         return port
 
     async def stop(self) -> None:
         """Take no new work, let what runs end for `stop_s` seconds, end the worker."""
+        if self._watcher:
+            self._watcher.cancel()
         self._web.stop()
         grace_s = _EXIT_S
         try:
@@ -176,9 +181,6 @@ class Host:
             self._outputs = Outputs(self._queue, topic, wake, base64_encoded=self._options.settings.queues.base64)
 
     def _check(self, function: Function) -> None:
-        allowed = self._options.settings.functions
-        if allowed is not None and function.name not in allowed:
-            raise SettingsError("host.json lists the functions to run, and this is none of them")
         if function.trigger.type not in _TRIGGERS:
             raise SettingsError(f"this host has no {function.trigger.type}")
         for binding in function.bindings:
@@ -210,9 +212,13 @@ class Host:
                 return f"[{','.join(sorted(route.methods)) or 'all'}] /{route.template}"
         return function.trigger.type
 
-    def _report(self, failed: IndexFailed) -> None:
+    async def _watch(self) -> None:
+        """Once the app cannot be loaded, at first or again, say so and start nothing any more."""
+        failed = await self._worker.given_up()
         _log.error("The function app could not be loaded: %s\n%s", failed.message, failed.traceback.rstrip())
         self._web.fail([f"{failed.message}\n{failed.traceback}".strip()])
+        if self._listeners:
+            await self._listeners.stop()
 
     def _logged(self, logged: Logged) -> None:
         log.forward(logged, self._executor.function_of(logged.invocation_id))

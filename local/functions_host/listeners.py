@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import functools
+import logging
 import pathlib
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -15,6 +16,8 @@ from local.functions_host.messages import Binding, Function
 from local.functions_host.queues import Queue, QueueListener, poison_name
 from local.functions_host.settings import AppSettings, HostSettings
 from local.functions_host.timers import StatusFile, TimerListener, parse_schedule
+
+_log = logging.getLogger("Host.Listeners")
 
 
 class Queues(Protocol):
@@ -66,6 +69,8 @@ class Listeners:
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(each.listen()) for each in self._listeners]
+        for task in self._tasks:
+            task.add_done_callback(_complain)
 
     def wake(self, queue: str) -> None:
         """A message was put into this queue by the host itself."""
@@ -106,6 +111,12 @@ class Listeners:
             status=StatusFile(self._timers / f"{function.name}.json") if monitored else None,
             now=lambda: datetime.datetime.now().astimezone(),
         )
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    """A listener ends only when it is cancelled; anything else is a fault of this host."""
+    if not task.cancelled() and (error := task.exception()):
+        _log.error("A listener has ended", exc_info=error)
 
 
 def _is_true(value: object) -> bool:

@@ -42,15 +42,17 @@ class Outputs:
             values["$return"] = succeeded.returned
         for binding in function.outputs:
             value = values.get(binding.name)
-            if value is None:
-                continue
-            match binding.type.lower():
-                case "queue":
-                    await self._to_queue(binding, value)
-                case "eventgrid":
-                    await self._topic(binding).publish(events_of(value))
-                case _:  # http: the answer to the request
-                    pass
+            if value is not None:
+                await self._write(binding, value)
+
+    async def _write(self, binding: Binding, value: Output) -> None:
+        match binding.type.lower():
+            case "queue":
+                await self._to_queue(binding, value)
+            case "eventgrid":
+                await self._topic(binding).publish(events_of(value))
+            case _:  # http: the answer to the request
+                pass
 
     async def _to_queue(self, binding: Binding, value: Output) -> None:
         queue = self._queue(binding)
@@ -83,13 +85,20 @@ def events_of(value: Output) -> list[Any]:
     """The events in an output value: one, or a list."""
     match value:
         case Text(text) | Json(text):
-            document = json.loads(text)
-            events = document if isinstance(document, list) else [document]
-            return [json.loads(each) if isinstance(each, str) else each for each in events]
+            return _events(text)
         case Binary(data):
-            return events_of(Text(data.decode()))
+            return _events(data)
         case HttpResponse():
             raise OutputError("an HTTP response is no event")
+
+
+def _events(text: str | bytes) -> list[Any]:
+    try:
+        document = json.loads(text)
+        events = document if isinstance(document, list) else [document]
+        return [json.loads(each) if isinstance(each, str) else each for each in events]
+    except ValueError as error:
+        raise OutputError(f"what was given as an event is not JSON: {error}") from error
 
 
 def _message(element: Any) -> str:

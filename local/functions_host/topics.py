@@ -51,5 +51,5 @@ class KeyedTopic:
             ) as answer:
                 if answer.status >= 300:
                     raise OutputError(f"the topic {self._uri} answered {answer.status}: {(await answer.text())[:200]}")
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise OutputError(f"the topic {self._uri} did not answer: {error}") from error

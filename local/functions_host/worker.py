@@ -55,6 +55,8 @@ class Worker:
         answer = await runtime.worker_init_request(_envelope(worker_init_request=request))
         if answer.result.status != protos.StatusResult.Success:
             return IndexFailed(answer.result.exception.message, answer.result.exception.stack_trace)
+        if "HttpUri" in answer.capabilities:
+            return IndexFailed("This host has no HTTP streaming (azurefunctions-extensions-http-*).")
         found = await runtime.functions_metadata_request(_envelope())
         return Indexed(tuple(_function(each) for each in found.function_metadata_results or ()))
 

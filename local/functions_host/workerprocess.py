@@ -56,6 +56,7 @@ class WorkerProcess:
         self._logged = logged
         self._restart_delay_s = restart_delay_s
         self._ready: asyncio.Future[_Child | IndexFailed] = asyncio.Future()
+        self._given_up: asyncio.Future[IndexFailed] = asyncio.Future()
         self._child: _Child | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._stopping = False
@@ -83,12 +84,9 @@ class WorkerProcess:
         """The process that runs now; None while there is none."""
         return self._child.pid if self._child and not self._child.is_lost else None
 
-    @property
-    def failure(self) -> IndexFailed | None:
-        """Why no process will be started again, if so."""
-        if self._ready.done() and isinstance(failed := self._ready.result(), IndexFailed):
-            return failed
-        return None
+    async def given_up(self) -> IndexFailed:
+        """Wait until no process will be started again, and say why; while all goes well this does not return."""
+        return await asyncio.shield(self._given_up)
 
     async def wait_ready(self) -> None:
         """Return when an indexed process runs. After a failed index this waits until cancelled."""
@@ -119,7 +117,7 @@ class WorkerProcess:
             died = 0 if indexed else died + 1
             if died == _ATTEMPTS:
                 reason = f"The worker process {describe_exit(code)} while it loaded the app, {died} times in a row."
-                self._ready.set_result(IndexFailed(reason))
+                self._give_up(IndexFailed(reason))
                 break
             _log.error("The worker process %s; starting another.", describe_exit(code))
             if died:
@@ -134,14 +132,23 @@ class WorkerProcess:
         if self._stopping:
             child.kill()
         indexed = await child.indexed()
-        if indexed is not None:
-            self._ready.set_result(child if isinstance(indexed, Indexed) else indexed)
+        match indexed:
+            case Indexed():
+                self._ready.set_result(child)
+            case IndexFailed():
+                self._give_up(indexed)
+            case None:
+                pass
         await child.lost()
         if isinstance(indexed, Indexed):
             self._ready = asyncio.Future()
         code = await child.ended()
         self._child = None
         return indexed, code
+
+    def _give_up(self, failed: IndexFailed) -> None:
+        self._ready.set_result(failed)
+        self._given_up.set_result(failed)
 
 
 class _Child(asyncio.Protocol):

@@ -124,6 +124,18 @@ def test_an_app_that_cannot_be_loaded_leaves_a_host_that_says_why() -> None:
         assert host.stop() == 0
 
 
+def test_an_app_that_can_no_longer_be_loaded_when_its_worker_is_replaced_puts_the_host_in_error(
+    tmp_path: pathlib.Path,
+) -> None:
+    app = app_of(tmp_path, "app = func.FunctionApp()")
+    with hosting(app) as host:
+        (app / "function_app.py").write_text("import no_such_library")
+        os.kill(host.worker(), signal.SIGKILL)
+        until(lambda: host.status()["state"] == "Error")
+        assert host.send("GET", "/api/anything").status == 503
+        assert host.stop() == 0
+
+
 def test_a_function_that_cannot_run_is_reported_and_the_others_run(tmp_path: pathlib.Path) -> None:
     app = app_of(
         tmp_path,

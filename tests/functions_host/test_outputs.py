@@ -93,6 +93,11 @@ def test_events_are_read_from_every_form_the_library_gives(value: Output, events
     assert events_of(value) == events
 
 
+def test_an_event_that_is_not_json_is_an_output_error() -> None:
+    with pytest.raises(OutputError, match="not JSON"):
+        events_of(Text("{"))
+
+
 def test_an_http_response_is_neither_a_message_nor_an_event() -> None:
     with pytest.raises(OutputError):
         messages_of(HttpResponse(200, (), b""))

@@ -278,6 +278,7 @@ def test_a_function_without_an_http_output_answers_204() -> None:
         ("POST /admin/functions/jobs", '{"input": "text"}', "function-key", 401),
         ("POST /admin/functions/jobs", "", "master-key", 400),
         ("POST /admin/functions/jobs", "[]", "master-key", 400),
+        ("POST /admin/functions/open", '{"input": "text"}', "master-key", 400),
         ("POST /admin/functions/nope", "{}", "master-key", 404),
         ("GET /admin/functions", "", "master-key", 200),
         ("GET /admin/nothing", "", "master-key", 404),
