@@ -10,7 +10,7 @@ import signal
 import uuid
 from collections.abc import Callable, Sequence
 
-from local.container_owner import OWNER_LABEL, this_process
+from local.container_owner import OWNER_LABEL, removal, this_process
 from local.containers import Engine
 
 _log = logging.getLogger(__name__)
@@ -74,13 +74,12 @@ def _podman_only(engine: Engine, backstop_s: int) -> tuple[str, ...]:
 
 async def _remove(engine: Engine, name: str) -> None:
     """Kill and remove the container; `--rm` has done it already when the container ended by itself."""
-    force = ("--force", "--ignore", "--time=0") if engine.name == "podman" else ("--force",)
     said = bytearray()
     for _ in range(_REMOVALS):
         said.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_REMOVAL_LIMIT_S):
-                status = await run_command(engine, ("rm", *force, "--volumes", name), said.extend)
+                status = await run_command(engine, (*removal(engine), name), said.extend)
             if status == 0 or b"no such container" in said.lower():
                 return
     _log.error("container %s was not removed: %s", name, said.decode(errors="replace").strip()[-500:])

@@ -17,6 +17,12 @@ def this_process() -> str:
     return _identity(os.getpid()) or f"{os.getpid()}-"
 
 
+def removal(engine: Engine) -> tuple[str, ...]:
+    """The command that kills a container at once, with SIGKILL, and removes it."""
+    at_once = ("--ignore", "--time=0") if engine.name == "podman" else ()  # Docker never waits
+    return ("rm", "--force", "--volumes", *at_once)
+
+
 def remove_orphans(engine: Engine) -> tuple[str, ...]:
     """Kill and remove the containers of processes that no longer exist (they crashed); the ids of what was removed.
 
@@ -26,7 +32,7 @@ def remove_orphans(engine: Engine) -> tuple[str, ...]:
     orphans = tuple(container for container in ids if not _owner_is_alive(engine, container))
     for container in orphans:
         with contextlib.suppress(RuntimeError):  # it went away by itself meanwhile
-            engine.run("rm", "--force", "--volumes", container)
+            engine.run(*removal(engine), container)
     return orphans
 
 

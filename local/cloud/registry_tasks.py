@@ -148,8 +148,9 @@ class RegistryTasks:
         """From Queued to a final status, whatever happens."""
         try:
             async with self._places:
+                log = await logs.create(run.log_name)
                 run = self._runs.save(dataclasses.replace(run, status="Running", start_time=now()))
-                status, error = await self._outcome(run, request, await logs.create(run.log_name))
+                status, error = await self._outcome(run, request, log)
         except asyncio.CancelledError:
             status, error = ("Error", "the stand-in was stopped") if self._stopping else ("Canceled", None)
         except Exception as unexpected:  # noqa: BLE001  the stand-in or its storage is at fault, and a run must end

@@ -1,0 +1,184 @@
+"""Runs of ACR Tasks, driven by Azure's own client: what they end with, and what their logs say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+from local import world
+from local.cloud.core import Options
+from local.container_owner import OWNER_LABEL, this_process
+from local.containers import Engine
+from tests.tasks.conftest import Pushed, serving
+from tests.tasks.tasks import SANDBOX, UNITTEST, Tasks
+
+ABSENT = f"$Registry/tests/passes@sha256:{'0' * 64}"
+
+
+def containers(engine: Engine) -> list[str]:
+    """What this process's stand-ins have of containers now; another stack on this machine may have its own."""
+    return engine.run("ps", "--all", "--quiet", f"--filter=label={OWNER_LABEL}={this_process()}").split()
+
+
+def test_an_image_whose_tests_pass_succeeds(tasks: Tasks, images: Pushed) -> None:
+    run = tasks.run(f"docker run {SANDBOX} {images.passes} {UNITTEST}")
+    log = tasks.log(run)
+    assert (run.status, run.error) == ("Succeeded", None), log
+    assert "Ran 11 tests" in log
+    assert f"Run ID: {run.name} was successful after" in log
+
+
+def test_an_image_whose_tests_fail_fails_with_the_assertion_in_the_log(tasks: Tasks, images: Pushed) -> None:
+    run = tasks.run(f"docker run {SANDBOX} {images.fails} {UNITTEST}")
+    log = tasks.log(run)
+    assert run.status == "Failed"
+    assert run.error == "failed during run, err: exit status 1"
+    assert "AssertionError: 'plastic' != 'other'" in log
+    assert "failed to run step ID: acb_step_0: exit status 1\n" in log
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [
+        ("docker run --rm {passes} no-such-command", 127, "no-such-command"),
+        ("docker run --rm {passes} /etc/passwd", 126, "permission denied"),
+        ("docker run --rm {absent} true", 125, "manifest unknown"),
+        ("docker run --rm $Registry/Not/A/Name true", 125, "invalid reference format"),
+        ("docker run --rm docker.io/library/debian true", 125, "pulls only from tidegatestaging.azurecr.io"),
+        ("docker run --rm --privileged {passes} true", 125, "does not allow 'docker run --privileged'"),
+        ("docker run -v /:/host {passes} true", 125, "does not allow 'docker run -v'"),
+        ("docker run --network host {passes} true", 125, "allows --network none only"),
+        ("docker ps", 125, "runs only 'docker run' steps"),
+        ("{passes} true", 125, "runs only 'docker run' steps"),
+        ("docker run --rm --entrypoint sh {passes} -c 'exit 42'", 42, "exit status 42"),
+    ],
+)
+def test_the_log_has_the_exit_status_of_docker(
+    tasks: Tasks, images: Pushed, command: str, status: int, said: str
+) -> None:
+    run = tasks.run(command.format(passes=images.passes, absent=ABSENT))
+    log = tasks.log(run)
+    assert run.status == "Failed"
+    assert run.error == "failed during run, err: exit status 1", "Azure's never says the step's"
+    assert f"failed to run step ID: acb_step_0: exit status {status}\n" in log
+    assert said in log
+
+
+def test_a_scheduled_run_is_queued_and_its_record_is_provisioned(tasks: Tasks, images: Pushed) -> None:
+    run = tasks.schedule(f"docker run {images.passes} true")
+    assert (run.status, run.provisioning_state) == ("Queued", "Succeeded")
+    assert run.id == f"{world.registry_id(world.STAGING)}/runs/{run.name}"
+    assert tasks.ended(run).provisioning_state == "Succeeded"
+
+
+def test_a_step_whose_time_is_up_is_killed_and_the_run_fails(tasks: Tasks, images: Pushed, engine: Engine) -> None:
+    text = f"version: v1.1.0\nsteps:\n  - id: slow\n    cmd: docker run {images.hostile} stubborn\n    timeout: 2\n"
+    run = tasks.ended(tasks.schedule_text(text))
+    assert run.status == "Failed"
+    assert "failed to run step ID: slow: context deadline exceeded\n" in tasks.log(run)
+    assert containers(engine) == []
+
+
+def test_a_run_whose_time_is_up_is_killed_and_times_out(tasks: Tasks, images: Pushed, engine: Engine) -> None:
+    started = time.monotonic()
+    run = tasks.run(f"docker run {images.hostile} stubborn", timeout=2)
+    assert run.status == "Timeout"
+    assert run.error == "failed during run, err: context deadline exceeded"
+    assert time.monotonic() - started < 8
+    assert containers(engine) == []
+
+
+def test_a_cancelled_run_leaves_no_container(tasks: Tasks, images: Pushed, engine: Engine) -> None:
+    run = tasks.schedule(f"docker run {images.hostile} stubborn")
+    wait_for(lambda: "staying" in tasks.log(tasks.until(run, frozenset({"Running"}))))
+    tasks.cancel(run)
+    assert tasks.get(run).status == "Canceled"
+    assert containers(engine) == []
+    assert f"Run ID: {run.name} was canceled" in tasks.log(run)
+
+
+def test_cancelling_a_run_that_ended_changes_nothing(tasks: Tasks, images: Pushed) -> None:
+    run = tasks.run(f"docker run {images.passes} true")
+    tasks.cancel(run)
+    assert tasks.get(run).status == "Succeeded"
+
+
+def test_steps_run_in_order_and_stop_at_the_first_failure(tasks: Tasks, images: Pushed) -> None:
+    step = f"docker run --entrypoint sh {images.passes} -c"
+    run = tasks.run(f'{step} "echo first"', f'{step} "echo second; exit 3"', f'{step} "echo third"')
+    log = tasks.log(run)
+    assert log.index("first\n") < log.index("second\n")
+    assert "third" not in log
+    assert "failed to run step ID: acb_step_1: exit status 3\n" in log
+
+
+def test_variables_of_the_run_reach_the_command(tasks: Tasks, images: Pushed) -> None:
+    run = tasks.run(f"docker run {images.passes} echo [$ID] [{{{{.Run.ID}}}}] [{{{{.Run.Registry}}}}]")
+    assert f"[{run.name}] [{run.name}] [tidegatestaging.azurecr.io]\n" in tasks.log(run)
+
+
+def test_a_task_that_is_no_task_fails_and_says_why(tasks: Tasks) -> None:
+    run = tasks.ended(tasks.schedule_text("version: v1.1.0\nsecrets:\n  - id: a\nsteps: []\n"))
+    assert run.status == "Failed"
+    assert "does not do 'secrets'" in tasks.log(run)
+
+
+def test_runs_are_listed_newest_first(tasks: Tasks, images: Pushed) -> None:
+    last = tasks.run(f"docker run {images.passes} true")
+    runs = list(tasks.client.runs.list(world.RESOURCE_GROUP, world.STAGING))
+    numbers = [int((run.name or "")[2:]) for run in runs]
+    assert runs[0].name == last.name
+    assert numbers == sorted(numbers, reverse=True)
+
+
+def test_an_unknown_run_and_an_unknown_registry_are_not_found(tasks: Tasks) -> None:
+    with pytest.raises(ResourceNotFoundError, match="ca999999"):
+        tasks.client.runs.get(world.RESOURCE_GROUP, world.STAGING, "ca999999")
+    with pytest.raises(ResourceNotFoundError, match="elsewhere"):
+        tasks.client.runs.get(world.RESOURCE_GROUP, "elsewhere", "ca1")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"type": "DockerBuildRequest"}, "not implemented by the stand-in"),
+        ({"type": "Nonsense"}, "no type of run"),
+        ({"encodedTaskContent": "%%%"}, "base64"),
+        ({"timeout": 0}, "timeout"),
+        ({"platform": {"os": "Windows"}}, "runs Linux"),
+        ({"agentPoolName": "pool"}, "agentPoolName"),
+        ({"values": [{"name": "a", "value": "b", "isSecret": True}]}, "secret"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_request_that_the_stand_in_does_not_do_is_refused(tasks: Tasks, change: dict[str, object], said: str) -> None:
+    body = {"type": "EncodedTaskRunRequest", "encodedTaskContent": "", "platform": {"os": "Linux"}, **change}
+    with pytest.raises(HttpResponseError, match=said) as refusal:
+        tasks.client.registries.schedule_run(world.RESOURCE_GROUP, world.STAGING, body)
+    assert refusal.value.status_code == 400
+
+
+def test_a_restart_keeps_run_ids_and_ends_what_was_running(
+    cloud_options: Options, engine: Engine, images: Pushed, tmp_path: Path
+) -> None:
+    own = Options(registries=cloud_options.registries, state=tmp_path, storage=cloud_options.storage)
+    with serving(own, engine) as before:
+        done = before.run(f"docker run {images.passes} true")
+        running = before.schedule(f"docker run {images.hostile} stubborn")
+        before.until(running, frozenset({"Running"}))
+    assert containers(engine) == []
+    with serving(own, engine) as after:
+        assert after.get(done).status == "Succeeded"
+        assert after.get(running).status == "Error"
+        assert after.schedule(f"docker run {images.passes} true").name == "ca3"
+
+
+def wait_for(condition: Callable[[], bool], within_s: float = 20) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not true after {within_s} s"
+        time.sleep(0.05)
