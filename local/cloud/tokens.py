@@ -35,7 +35,7 @@ def issue_token(audience: str, *, seconds: int = 3600, now: float | None = None,
         "sub": OBJECT_ID,
         **claims,
     }
-    return ".".join((_segment({"alg": "none", "typ": "JWT"}), _segment(payload), "local"))
+    return ".".join((_segment({"alg": "none", "typ": "JWT"}), _segment(payload), _segment("unsigned")))
 
 
 def token_claims(token: str) -> dict[str, Any]:

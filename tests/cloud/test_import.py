@@ -107,7 +107,8 @@ def test_docker_media_types_keep_their_digest(promote: Promotion, staging: Pushe
 def test_an_image_of_51_manifests_is_refused_and_one_of_50_is_not(
     promote: Promotion, staging: Pusher, healthy: Pusher
 ) -> None:
-    children = [staging.manifest(None, staging.document(b"{}", annotations={"n": str(n)})) for n in range(50)]
+    document = staging.document(b"{}")
+    children = [staging.manifest(None, {**document, "annotations": {"n": str(n)}}) for n in range(50)]
     fifty, fifty_one = staging.index("fifty", children[:49]), staging.index("fifty-one", children)
     with pytest.raises(HttpResponseError, match="more than 50 manifests"):
         promote(fifty_one, "fifty-one")
