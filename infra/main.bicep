@@ -75,6 +75,9 @@ param signInAllowedApplications string[] = []
 @description('Optional. Whether the functions are deployed by now, so that events can be sent to them. The first deployment of an environment leaves it off.')
 param subscribe bool = false
 
+@description('Optional. Names of the work packages that this deployment is about; empty: all. What is left out stays as it is.')
+param workPackages string[] = []
+
 @description('Optional. Whether the clusters of data/workspaces.json are made.')
 param deployComputes bool = true
 
@@ -157,7 +160,7 @@ param trainingRepositoryUrl string = ''
 param trainingRepositoryToken string = ''
 
 var events = loadJsonContent('data/events.json')
-var workspaces = loadJsonContent('data/workspaces.json').workspaces
+var workspaces = filter(loadJsonContent('data/workspaces.json').workspaces, each => empty(workPackages) || contains(workPackages, each.name))
 var access = loadJsonContent('data/roles.json')
 var state = loadJsonContent('data/state.json')
 var functions = loadJsonContent('data/functions.json')
@@ -189,6 +192,9 @@ var hasTraining = !empty(trainingImage) && (trainingContainer || trainingGpuJob 
 var hasNetwork = isPrivate || (hasTraining && trainingVm)
 var hasImageTask = !empty(trainingRepositoryUrl)
 var hasKubernetes = kubernetes != 'none'
+var computeWorkspaces = deployComputes ? workspaces : []
+var subscribedWorkspaces = subscribe ? workspaces : []
+var kubernetesWorkspaces = hasKubernetes ? workspaces : []
 var alertSecretName = 'alert-email-url'
 var shareKeySecretName = 'training-share-key'
 var trainingCommand = concat(['python', '-m', 'trainer'], trainingArguments)
@@ -555,7 +561,7 @@ module workspace 'modules/workspace.bicep' = [for each in workspaces: {
   ]
 }]
 
-module compute 'modules/compute.bicep' = [for (each, index) in workspaces: if (deployComputes) {
+module compute 'modules/compute.bicep' = [for (each, index) in computeWorkspaces: {
   name: 'compute-${each.name}'
   scope: group
   params: {
@@ -582,7 +588,7 @@ module workspaceTopic 'modules/system-topic.bicep' = [for (each, index) in works
   }
 }]
 
-module workspaceSubscriptions 'modules/event-subscriptions.bicep' = [for (each, index) in workspaces: if (subscribe) {
+module workspaceSubscriptions 'modules/event-subscriptions.bicep' = [for (each, index) in subscribedWorkspaces: {
   name: 'subscriptions-${each.name}'
   scope: group
   params: {
@@ -607,7 +613,7 @@ module onlineEndpoints 'modules/online-endpoints.bicep' = [for (each, index) in 
     location: each.location
     tags: allTags
     identityId: servingIdentity.outputs.id
-    kubernetesComputeId: hasKubernetes ? kubernetesCompute[index]!.outputs.id : ''
+    kubernetesComputeId: hasKubernetes ? kubernetesCompute[index].outputs.id : ''
     isPublic: !isPrivate
     traffic: endpointTraffic
     logAnalyticsId: logAnalyticsId
@@ -704,7 +710,7 @@ module cluster 'modules/kubernetes.bicep' = if (kubernetes == 'create') {
   }
 }
 
-module kubernetesCompute 'modules/kubernetes-attachment.bicep' = [for (each, index) in workspaces: if (hasKubernetes) {
+module kubernetesCompute 'modules/kubernetes-attachment.bicep' = [for (each, index) in kubernetesWorkspaces: {
   name: 'kubernetes-${each.name}'
   scope: group
   params: {

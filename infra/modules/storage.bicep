@@ -44,7 +44,8 @@ param endpointSubnetId string = ''
 param logAnalyticsId string
 
 var isPrivate = !empty(endpointSubnetId)
-var endpoints = concat(empty(containers) ? [] : ['blob'], empty(queues) ? [] : ['queue'], empty(tables) ? [] : ['table'], empty(shares) ? [] : ['file'])
+var services = concat(empty(containers) ? [] : ['blob'], empty(queues) ? [] : ['queue'], empty(tables) ? [] : ['table'], empty(shares) ? [] : ['file'])
+var privateServices = isPrivate ? services : []
 
 resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   name: name
@@ -157,7 +158,7 @@ resource fileShares 'Microsoft.Storage/storageAccounts/fileServices/shares@2025-
   }
 }]
 
-module privateEndpoints 'private-endpoint.bicep' = [for kind in endpoints: if (isPrivate) {
+module privateEndpoints 'private-endpoint.bicep' = [for kind in privateServices: {
   name: take('${name}-${kind}-endpoint', 64)
   params: {
     name: 'pe-${name}-${kind}'

@@ -1,0 +1,88 @@
+"""What an environment asks of Azure: read from its parameter file and the data files, as the template reads them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+INFRA = Path(__file__).parents[1]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Machines:
+    """Machines that a part of the environment may have at a time."""
+
+    what: str
+    location: str
+    size: str
+    most: int
+    is_spot: bool
+    minimum_cores: int = 0
+    """Cores that all of them must have together at their fewest; 0: no such rule."""
+    fewest: int = 0
+    in_workspace: bool = False
+    """Compute clusters have a quota of their own, beside the subscription's."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Environment:
+    """One environment's name, parameters and data."""
+
+    name: str
+    parameters: dict[str, Any]
+    workspaces: tuple[dict[str, Any], ...]
+
+    def machines(self) -> list[Machines]:
+        """Every kind of machine that this environment may start."""
+        return [*self._clusters(), *self._kubernetes(), *self._training()]
+
+    def _clusters(self) -> list[Machines]:
+        if not self.parameters.get("deployComputes", True):
+            return []
+        return [
+            Machines(
+                f"cluster {compute['name']} of {workspace['name']}",
+                workspace["location"],
+                compute["vmSize"],
+                compute["maxNodes"],
+                compute["tier"] == "LowPriority",
+                in_workspace=True,
+            )
+            for workspace in self.workspaces
+            for compute in workspace["computes"]
+        ]
+
+    def _kubernetes(self) -> list[Machines]:
+        if self.parameters.get("kubernetes") != "create":
+            return []
+        production = self.parameters.get("kubernetesPurpose") == "production"
+        fewest = self.parameters.get("kubernetesNodeCount", 1)
+        size = self.parameters.get("kubernetesVmSize", "Standard_D4s_v5")
+        inference = Machines(
+            "inference nodes", self.location, size, 6 if production else fewest, False, 12 if production else 0, fewest
+        )
+        return [inference, Machines("system nodes", self.location, "Standard_D2s_v5", 3 if production else 1, False)]
+
+    def _training(self) -> list[Machines]:
+        if not (self.parameters.get("trainingVm") and self.parameters.get("trainingImage")):
+            return []
+        size = self.parameters.get("trainingVmSize", "Standard_NC4as_T4_v3")
+        return [Machines("training machine", self.location, size, 1, True)]
+
+    @property
+    def location(self) -> str:
+        return str(self.parameters["location"])
+
+    @property
+    def resource_group(self) -> str:
+        return str(self.parameters.get("resourceGroupName") or f"rg-tidegate-{self.name}")
+
+
+def read(name: str, infra: Path = INFRA) -> Environment:
+    """The environment of `main.parameters.<name>.json`. FileNotFoundError: there is none."""
+    stored = json.loads((infra / f"main.parameters.{name}.json").read_text())
+    parameters = {key: each["value"] for key, each in stored["parameters"].items()}
+    workspaces = json.loads((infra / "data" / "workspaces.json").read_text())["workspaces"]
+    return Environment(name, parameters, tuple(workspaces))

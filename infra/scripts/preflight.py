@@ -1,0 +1,171 @@
+"""Finds out before a deployment what Azure would refuse in its middle: VM sizes, quotas, names, permissions.
+
+    python -m infra.scripts.preflight ENVIRONMENT
+
+Exits with 1 and one line a problem; the decisions are pure functions over what `az` answers.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from infra.scripts import environments
+from infra.scripts.azure_cli import AzureCliError, ask
+from infra.scripts.environments import Environment, Machines
+
+NEEDED_ACTIONS = ("Microsoft.Resources/deployments/write", "Microsoft.Authorization/roleAssignments/write")
+
+PROVIDERS = (
+    "Microsoft.App",
+    "Microsoft.ContainerInstance",
+    "Microsoft.ContainerRegistry",
+    "Microsoft.EventGrid",
+    "Microsoft.Insights",
+    "Microsoft.KeyVault",
+    "Microsoft.Logic",
+    "Microsoft.MachineLearningServices",
+    "Microsoft.OperationalInsights",
+    "Microsoft.Storage",
+    "Microsoft.Web",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Size:
+    """A VM size as a region offers it."""
+
+    name: str
+    family: str
+    cores: int
+    low_priority: bool
+    restricted: str
+    """Why this subscription cannot have it there; empty: it can."""
+
+
+def sizes(skus: Sequence[Mapping[str, Any]]) -> dict[str, Size]:
+    """Sizes by lower-case name, from `az vm list-skus --resource-type virtualMachines`."""
+    return {size.name.lower(): size for size in map(_size, skus)}
+
+
+def _size(sku: Mapping[str, Any]) -> Size:
+    capabilities = {each["name"]: each["value"] for each in sku.get("capabilities") or ()}
+    restrictions = [each for each in sku.get("restrictions") or () if each.get("type") == "Location"]
+    return Size(
+        sku["name"],
+        sku.get("family") or "",
+        int(capabilities.get("vCPUs", "0")),
+        capabilities.get("LowPriorityCapable") == "True",
+        str(restrictions[0].get("reasonCode", "restricted")) if restrictions else "",
+    )
+
+
+def size_problems(wanted: Iterable[Machines], offered: Mapping[str, Size]) -> Iterator[str]:
+    """Machines of a size that the region does not offer to this subscription, or not as spot, or with too few cores."""
+    for machines in wanted:
+        size = offered.get(machines.size.lower())
+        if size is None:
+            yield f"{machines.what}: {machines.size} does not exist in {machines.location}"
+        elif size.restricted:
+            yield f"{machines.what}: {machines.size} in {machines.location} is closed to this subscription ({size.restricted})"
+        elif machines.is_spot and not size.low_priority:
+            yield f"{machines.what}: {machines.size} cannot be had as spot"
+        elif machines.minimum_cores > size.cores * machines.fewest:
+            yield (
+                f"{machines.what}: {machines.fewest} x {machines.size} are {size.cores * machines.fewest} cores, "
+                f"production needs {machines.minimum_cores}"
+            )
+
+
+def quota_problems(
+    wanted: Iterable[Machines], offered: Mapping[str, Size], usages: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Families of which all machines together would need more cores than the quota has left, from `az vm list-usage`."""
+    left = {each["name"]["value"].lower(): int(each["limit"]) - int(each["currentValue"]) for each in usages}
+    needed: collections.Counter[str] = collections.Counter()
+    for machines in wanted:
+        if (size := offered.get(machines.size.lower())) is not None:
+            needed["lowprioritycores" if machines.is_spot else size.family.lower()] += size.cores * machines.most
+    for family, cores in sorted(needed.items()):
+        if family not in left:
+            yield f"quota of {family}: unknown in this region; {cores} cores are needed"
+        elif cores > left[family]:
+            yield f"quota of {family}: {cores} cores are needed, {left[family]} are left; ask for more before deploying"
+
+
+def permission_problems(permissions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Actions that whoever is signed in lacks, from the permissions API of the subscription."""
+    for action in NEEDED_ACTIONS:
+        if not any(_grants(each, action) for each in permissions):
+            yield f"permission: {action} is missing; see docs/how-to/deploy.md, who may deploy"
+
+
+def _grants(permission: Mapping[str, Any], action: str) -> bool:
+    def matches(pattern: str) -> bool:
+        head, star, tail = pattern.lower().partition("*")
+        wanted = action.lower()
+        return wanted == pattern.lower() if not star else wanted.startswith(head) and wanted.endswith(tail)
+
+    return any(map(matches, permission["actions"])) and not any(map(matches, permission.get("notActions") or ()))
+
+
+def provider_problems(providers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Resource providers that are not registered, from `az provider list`."""
+    state = {each["namespace"].lower(): each["registrationState"] for each in providers}
+    for name in PROVIDERS:
+        if state.get(name.lower()) != "Registered":
+            yield f"provider {name}: not registered; az provider register --namespace {name} --wait"
+
+
+def name_problems(taken: Mapping[str, str]) -> Iterator[str]:
+    """Names that somebody else has; `taken` says why by name."""
+    for name, reason in taken.items():
+        yield f"name {name}: {reason}"
+
+
+def problems(environment: Environment, az: Callable[[Sequence[str]], Any] = ask) -> Iterator[str]:
+    """Everything that stands in the way of this environment."""
+    wanted = environment.machines()
+    by_location: dict[str, list[Machines]] = collections.defaultdict(list)
+    for each in wanted:
+        by_location[each.location].append(each)
+    for location, there in sorted(by_location.items()):
+        skus = az(["vm", "list-skus", "--location", location, "--resource-type", "virtualMachines", "--all"])
+        offered = sizes(skus)
+        yield from size_problems(there, offered)
+        # Compute clusters count against a quota of Azure ML, which only its portal and API of a workspace show.
+        mine = [each for each in there if not each.in_workspace]
+        yield from quota_problems(mine, offered, az(["vm", "list-usage", "--location", location]))
+    yield from provider_problems(az(["provider", "list"]))
+    subscription = az(["account", "show"])["id"]
+    url = f"/subscriptions/{subscription}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+    yield from permission_problems(az(["rest", "--method", "get", "--url", url])["value"])
+    yield from name_problems(_taken(environment, subscription, az))
+
+
+def _taken(environment: Environment, subscription: str, az: Callable[[Sequence[str]], Any]) -> dict[str, str]:
+    """A deleted vault keeps its name for 90 days: the one name that a second life of an environment trips over."""
+    deleted = az(["keyvault", "list-deleted", "--subscription", subscription, "--resource-type", "vault"])
+    group = f"/resourcegroups/{environment.resource_group}/".lower()
+    return {
+        each["name"]: "a deleted vault of this environment has it; az keyvault recover --name " + each["name"]
+        for each in deleted
+        if group in each["properties"]["vaultId"].lower()
+    }
+
+
+def main(name: str) -> int:
+    try:
+        found = list(problems(environments.read(name)))
+    except (AzureCliError, FileNotFoundError) as error:
+        found = [str(error)]
+    for each in found:
+        print(f"preflight: {each}", file=sys.stderr)  # noqa: T201  # a program's output
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

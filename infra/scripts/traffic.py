@@ -1,0 +1,31 @@
+"""Prints the traffic of every online endpoint of a resource group, for the template to hand through unchanged.
+
+python -m infra.scripts.traffic RESOURCE_GROUP
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from infra.scripts.azure_cli import ask
+
+_VERSION = "api-version=2025-12-01"
+
+
+def traffic(group: str, az: Callable[[Sequence[str]], Any] = ask) -> dict[str, dict[str, int]]:
+    """Percent by deployment, by endpoint; empty for a group that does not exist yet."""
+    if not az(["group", "exists", "--name", group]):
+        return {}
+    found: dict[str, dict[str, int]] = {}
+    kind = "Microsoft.MachineLearningServices/workspaces"
+    for workspace in az(["resource", "list", "--resource-group", group, "--resource-type", kind]):
+        answer = az(["rest", "--method", "get", "--url", f"{workspace['id']}/onlineEndpoints?{_VERSION}"])
+        found |= {each["name"]: each["properties"].get("traffic") or {} for each in answer["value"]}
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(traffic(sys.argv[1])))  # noqa: T201  # a program's output

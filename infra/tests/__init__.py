@@ -1,0 +1,1 @@
+"""Programs that test a deployed environment from outside."""
