@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import FakePort, FaultHook, call, healthy
 from tests.fakes.images import Content
-from tidegate.adapters import oci_manifest
+from tidegate.adapters import image_facts, oci_manifest, referrer_manifests
 from tidegate.adapters.oci_manifest import Manifest
 from tidegate.errors import PermanentError
 from tidegate.flows.image_gate import ImageFacts
@@ -101,7 +101,7 @@ class FakeRegistry(FakePort):
     def inspect(self, image: ImageRef) -> ImageFacts:
         repository = self._at(image)
         manifest = self._manifest(image)
-        return oci_manifest.facts(
+        return image_facts.facts(
             manifest,
             lambda digest: self._manifest(dataclasses.replace(image, digest=digest)),
             lambda config: repository.blobs[config.digest],
@@ -133,13 +133,13 @@ class FakeRegistry(FakePort):
         copied = 0
         found = set()
         for digest in self._tree(source):
-            copied += self._copy_referrers_of(digest, source, target, types)
+            copied += self._copy_referrers_of(digest, source, target, types, levels=2)
             found |= set(self._referrer_types(dataclasses.replace(target, digest=digest)))
         return ReferrersCopied(copied, tuple(sorted(found)))
 
     @call
     def attach_record(self, target: ImageRef, statement: bytes, annotations: Sequence[tuple[str, str]]) -> str:
-        body = oci_manifest.record_manifest(self._manifest(target), statement, annotations)
+        body = referrer_manifests.record_manifest(self._manifest(target), statement, annotations)
         repository = self._at(target)
         repository.blobs[oci_manifest.digest_of(statement)] = statement
         self._put(repository, body, oci_manifest.OCI_MANIFEST, f"{target} record")
@@ -238,14 +238,18 @@ class FakeRegistry(FakePort):
             there.blobs |= _blobs(manifest, here)
             self._put(there, manifest.body, manifest.media_type, f"{target.registry}/{target.repository}@{digest}")
 
-    def _copy_referrers_of(self, digest: str, source: ImageRef, target: ImageRef, types: Sequence[str]) -> int:
+    def _copy_referrers_of(
+        self, digest: str, source: ImageRef, target: ImageRef, types: Sequence[str], levels: int
+    ) -> int:
         here, there = self._at(source), self._at(target)
         copied = 0
         for manifest in self.referrers(dataclasses.replace(source, digest=digest)):
-            if not manifest.is_record and matches(manifest.artifact_type, types):
+            if not referrer_manifests.is_record(manifest) and matches(manifest.artifact_type, types):
                 there.blobs |= _blobs(manifest, here)
                 copied += self._put(there, manifest.body, manifest.media_type, f"referrer {manifest.digest}")
-        for tag, kind in oci_manifest.companion_tags(digest):
+                if levels > 1:
+                    copied += self._copy_referrers_of(manifest.digest, source, target, types, levels - 1)
+        for tag, kind in referrer_manifests.companion_tags(digest):
             if tag in here.tags and matches(kind, types) and there.tags.get(tag) != here.tags[tag]:
                 manifest = here.manifests[here.tags[tag]]
                 there.blobs |= _blobs(manifest, here)
@@ -255,8 +259,10 @@ class FakeRegistry(FakePort):
         return copied
 
     def _referrer_types(self, image: ImageRef) -> Iterator[str]:
-        yield from (each.artifact_type for each in self.referrers(image) if not each.is_record)
-        yield from (kind for tag, kind in oci_manifest.companion_tags(image.digest) if tag in self._at(image).tags)
+        yield from (each.artifact_type for each in self.referrers(image) if not referrer_manifests.is_record(each))
+        yield from (
+            kind for tag, kind in referrer_manifests.companion_tags(image.digest) if tag in self._at(image).tags
+        )
 
 
 def matches(artifact_type: str, globs: Sequence[str]) -> bool:

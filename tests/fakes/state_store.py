@@ -83,15 +83,15 @@ def _order(summary: Summary) -> tuple[int, str]:
 
 
 def _cursor(last: Summary) -> str:
-    micros, id = _order(last)
-    return base64.urlsafe_b64encode(f"{micros} {id}".encode()).decode()
+    micros, name = _order(last)
+    return base64.urlsafe_b64encode(f"{micros} {name}".encode()).decode()
 
 
 def _position(cursor: str | None) -> tuple[int, str]:
     if cursor is None:
         return -(10**30), ""
     try:
-        micros, _, id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(" ")
-        return int(micros), id
+        micros, _, name = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(" ")
+        return int(micros), name
     except (binascii.Error, ValueError) as error:
         raise MalformedEvent("cursor: not one of ours") from error
