@@ -153,7 +153,8 @@ class Layout:
 
     def _front(self) -> Launch:
         arguments = ("--port", self.ports.front, "--cloud-port", self.ports.cloud, "--ca-dir", self.state / "ca")
-        return Launch(_python("local.front", *arguments))
+        blobs = ("--route", f"*.blob.core.windows.net={self.ports.azurite_blob}")
+        return Launch(_python("local.front", *arguments, *blobs))
 
     def _functions(self) -> Launch:
         # A message of a host that was killed is delivered again when its lease ends: in 30 s, not in Azure's 10 minutes.

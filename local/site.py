@@ -46,9 +46,11 @@ class Site:
         return send(method, f"http://127.0.0.1:{self.stack.ports.functions}/api{path}", data, headers)
 
     def promotions(self, repository: str) -> list[dict[str, Any]]:
-        """The newest promotions of a repository."""
-        listed = self.api("GET", f"/promotions?repository={urllib.parse.quote(repository, safe='')}").json()
-        items: list[dict[str, Any]] = listed["items"]
+        """The newest promotions of a repository. RuntimeError: the app answers with a problem."""
+        listed = self.api("GET", f"/promotions?repository={urllib.parse.quote(repository, safe='')}")
+        if listed.status != 200:
+            raise RuntimeError(f"GET /api/promotions: {listed.status} {listed.body.decode(errors='replace')[:500]}")
+        items: list[dict[str, Any]] = listed.json()["items"]
         return items
 
     def promotion(self, identity: str) -> dict[str, Any]:

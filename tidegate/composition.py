@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import logging
 import pathlib
 import uuid
 from collections.abc import Mapping
@@ -92,12 +93,13 @@ def make(environ: Mapping[str, str]) -> Runtime:
     from tidegate.adapters.blob_evidence import BlobEvidence
     from tidegate.adapters.container_registry import ContainerRegistry
     from tidegate.adapters.event_grid_topic import EventGridTopic
-    from tidegate.adapters.image_tests import AcrTasks
+    from tidegate.adapters.image_tests import RegistryTasks
     from tidegate.adapters.storage_account import storage
     from tidegate.adapters.storage_queue import StorageQueue
     from tidegate.adapters.table_state import TableState
 
     settings, gates = _read(environ)
+    logging.getLogger("azure").setLevel(logging.WARNING)  # the SDKs write every request and its headers at INFO
     clock = SystemClock()
     account = storage(environ, credential, settings.identity_client_id)
     identity = credential(settings.identity_client_id)
@@ -105,12 +107,7 @@ def make(environ: Mapping[str, str]) -> Runtime:
     queue = StorageQueue(account.queues(), WORK_QUEUE)
     evidence = BlobEvidence(account.blobs(), settings.evidence_container, settings.dead_letter_container)
     registry = ContainerRegistry(settings, identity)
-    tests = AcrTasks(
-        identity,
-        subscription_id=settings.subscription_id,
-        resource_group=settings.resource_group,
-        registry=settings.staging_registry,
-    )
+    tests = RegistryTasks(settings, identity, log_origins=(account.blob_origin,))
     topic = EventGridTopic(settings, identity)
     effects = Effects(registry, tests, evidence, topic, clock)
     records = Records(flows(settings.healthy_registry), store, CODEC, clock)
