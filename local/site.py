@@ -83,12 +83,22 @@ class Site:
 
     def referrers(self, registry: str, repository: str, digest: str) -> list[dict[str, Any]]:
         """What is attached to a digest, by the referrers API at the registry's own host name."""
-        token = base64.b64encode(b"00000000-0000-0000-0000-000000000000:local").decode()
-        headers = {"Host": world.login_server(registry), "Authorization": f"Basic {token}"}
+        basic = base64.b64encode(f"00000000-0000-0000-0000-000000000000:{self._refresh_token(registry)}".encode())
+        headers = {"Host": world.login_server(registry), "Authorization": f"Basic {basic.decode()}"}
         url = f"http://127.0.0.1:{self.stack.ports.cloud}/v2/{repository}/referrers/{digest}"
-        found = send("GET", url, None, headers)
-        manifests: list[dict[str, Any]] = found.json()["manifests"]
+        manifests: list[dict[str, Any]] = send("GET", url, None, headers).json()["manifests"]
         return manifests
+
+    def _refresh_token(self, registry: str) -> str:
+        """What `az acr login --expose-token` gives: an Entra token exchanged at the registry."""
+        cloud = f"http://127.0.0.1:{self.stack.ports.cloud}"
+        identity = f"{cloud}/msi/token?api-version=2019-08-01&resource=https://management.azure.com"
+        entra = send("GET", identity, None, {"X-IDENTITY-HEADER": "local"}).json()["access_token"]
+        form = {"grant_type": "access_token", "service": world.login_server(registry), "access_token": entra}
+        body = urllib.parse.urlencode(form).encode()
+        exchanged = send("POST", f"{cloud}/oauth2/exchange", body, {"Host": world.login_server(registry)})
+        token: str = exchanged.json()["refresh_token"]
+        return token
 
     def registry_url(self, registry: str) -> str:
         """Where a registry listens on this machine."""

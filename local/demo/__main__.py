@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -45,7 +46,7 @@ class Candidate:
 
 def main() -> int:
     """Exit status 0: both images ended as they should. 1: they did not, or the stack did not come up."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     try:
         engine = find_engine()
         console.print("[bold]Tidegate demo[/bold]: Azure on this machine, real registries, real containers")
@@ -80,15 +81,14 @@ def _pushed(console: Console, site: Site, engine: Engine) -> Iterator[Candidate]
 def _watch(console: Console, site: Site, candidates: list[Candidate]) -> None:
     """Show what happens until both are final: a live table on a terminal, a line a change elsewhere."""
     until = time.monotonic() + DEADLINE
-    with Live(_table(candidates), console=console, refresh_per_second=8, transient=False) as live:
-        if not console.is_terminal:
-            live.stop()
+    live = Live(_table(candidates), console=console, refresh_per_second=8) if console.is_terminal else None
+    with live or contextlib.nullcontext():
         while any(each.took is None for each in candidates) and time.monotonic() < until:
             for candidate in candidates:
                 for line in _news(site, candidate):
-                    if not console.is_terminal:
-                        console.print(line, markup=False)
-            if console.is_terminal:
+                    if live is None:
+                        console.print(f"  {line}", markup=False)
+            if live is not None:
                 live.update(_table(candidates))
             time.sleep(0.2)
 
@@ -187,7 +187,7 @@ def _show_next(console: Console, site: Site, good: Candidate, bad: Candidate) ->
     }
     console.print("\n[bold]Next[/bold] (the stack stays up)")
     for label, command in steps.items():
-        console.print(Text(f"  {label + ':':22} {command}"), soft_wrap=True)
+        console.print(Text(f"  {label + ':':22} {command}"))
 
 
 if __name__ == "__main__":
