@@ -52,7 +52,8 @@ def build(variant: Variant, *, engine: Engine, version: str = "1") -> str:
 def build_image(engine: Engine, context: Path, name: str, settings: dict[str, str]) -> str:
     """Build a Dockerfile without network, for no step of these images needs any."""
     arguments = [f"--build-arg={key}={value}" for key, value in settings.items()]
-    podman = ("--layers", *engine.ulimits) if engine.name == "podman" else ()
+    # Podman's cache takes a layer made with other arguments for the same; with a fixed time, equal input is an equal image.
+    podman = ("--layers=false", "--timestamp=0", *engine.ulimits) if engine.name == "podman" else ()
     engine.run(
         "build", "--quiet", "--network=none", *podman, *arguments, f"--tag={name}", str(context), limit_s=_BUILD_LIMIT_S
     )

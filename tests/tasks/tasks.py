@@ -12,7 +12,13 @@ from urllib.parse import urlsplit
 from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import RequestsTransport
 from azure.mgmt.containerregistrytasks import ContainerRegistryTasksMgmtClient
-from azure.mgmt.containerregistrytasks.models import EncodedTaskRunRequest, PlatformProperties, Run
+from azure.mgmt.containerregistrytasks.models import (
+    EncodedTaskRunRequest,
+    PlatformProperties,
+    ProvisioningState,
+    Run,
+    RunStatus,
+)
 
 from local import world
 from local.cloud.task_runs import FINAL
@@ -62,8 +68,11 @@ class Seen:
         properties = run.properties
         assert properties is not None
         assert run.name == properties.run_id
-        error = properties.run_error_message
-        return cls(str(run.id), str(run.name), str(properties.status), error, str(properties.provisioning_state))
+        status, provisioning = (
+            RunStatus(properties.status).value,
+            ProvisioningState(properties.provisioning_state).value,
+        )
+        return cls(str(run.id), str(run.name), status, properties.run_error_message, provisioning)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
