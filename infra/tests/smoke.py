@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.scripts.azure_cli import AzureCliError, ask
+from infra.scripts.outputs import outputs
 
 DATA = Path(__file__).parents[1] / "data"
 SOURCE = "docker.io/library/debian:stable-slim"
@@ -37,33 +38,33 @@ class Check:
 type Az = Callable[[Sequence[str]], Any]
 
 
-def registries(outputs: dict[str, str], az: Az) -> Iterator[Check]:
+def registries(names: dict[str, str], az: Az) -> Iterator[Check]:
     """No admin user, no anonymous pull; the healthy registry cannot be deleted."""
-    for name in (outputs["STAGING_REGISTRY"], outputs["HEALTHY_REGISTRY"]):
+    for name in (names["STAGING_REGISTRY"], names["HEALTHY_REGISTRY"]):
         found = az(["acr", "show", "--name", name])
         open_ways = [way for way in ("adminUserEnabled", "anonymousPullEnabled") if found[way]]
         yield Check(f"registry {name} has no back door", ", ".join(open_ways))
-    locks = az(["lock", "list", "--resource-group", outputs["AZURE_RESOURCE_GROUP"]])
-    healthy = f"/registries/{outputs['HEALTHY_REGISTRY']}/".lower()
+    locks = az(["lock", "list", "--resource-group", names["AZURE_RESOURCE_GROUP"]])
+    healthy = f"/registries/{names['HEALTHY_REGISTRY']}/".lower()
     yield Check(
         "the healthy registry is locked", "" if any(healthy in each["id"].lower() for each in locks) else "no lock"
     )
 
 
-def functions(outputs: dict[str, str], az: Az) -> Iterator[Check]:
+def functions(names: dict[str, str], az: Az) -> Iterator[Check]:
     """Both apps know every function; each runs its own only."""
     wanted = json.loads((DATA / "functions.json").read_text())
-    for app, mine in ((outputs["EVENTS_APP_NAME"], wanted["events"]), (outputs["API_APP_NAME"], wanted["api"])):
+    for app, mine in ((names["EVENTS_APP_NAME"], wanted["events"]), (names["API_APP_NAME"], wanted["api"])):
         found = az(
-            ["functionapp", "function", "list", "--resource-group", outputs["AZURE_RESOURCE_GROUP"], "--name", app]
+            ["functionapp", "function", "list", "--resource-group", names["AZURE_RESOURCE_GROUP"], "--name", app]
         )
         running = {each["name"].rpartition("/")[2] for each in found if not each["isDisabled"]}
         yield Check(f"{app} runs its functions", ", ".join(sorted(running ^ set(mine))))
 
 
-def subscriptions(outputs: dict[str, str], az: Az) -> Iterator[Check]:
+def subscriptions(names: dict[str, str], az: Az) -> Iterator[Check]:
     """Every subscription of events.json is there and was accepted."""
-    group = outputs["AZURE_RESOURCE_GROUP"]
+    group = names["AZURE_RESOURCE_GROUP"]
     topics = {
         "staging-registry": ["evgt-staging-registry"],
         "workspaces": [each["name"] for each in az(["eventgrid", "system-topic", "list", "--resource-group", group])],
@@ -77,22 +78,26 @@ def subscriptions(outputs: dict[str, str], az: Az) -> Iterator[Check]:
             yield Check(f"subscription {wanted['name']} of {topic}", "" if state == "Succeeded" else state)
 
 
-def storage(outputs: dict[str, str], az: Az) -> Iterator[Check]:
+def storage(names: dict[str, str], az: Az) -> Iterator[Check]:
     """Queues, tables and containers are there, and no key opens the account."""
-    account = outputs["STATE_ACCOUNT"]
+    account = names["STATE_ACCOUNT"]
     wanted = json.loads((DATA / "state.json").read_text())
-    for kind, names in (("queue", wanted["queues"]), ("table", wanted["tables"]), ("container", wanted["containers"])):
+    for kind, expected in (
+        ("queue", wanted["queues"]),
+        ("table", wanted["tables"]),
+        ("container", wanted["containers"]),
+    ):
         found = {
             each["name"] for each in az(["storage", kind, "list", "--account-name", account, "--auth-mode", "login"])
         }
-        yield Check(f"every {kind} is there", ", ".join(sorted(set(names) - found)))
+        yield Check(f"every {kind} is there", ", ".join(sorted(set(expected) - found)))
     shared = az(["storage", "account", "show", "--name", account])["allowSharedKeyAccess"]
     yield Check("no key opens the state account", "allowSharedKeyAccess" if shared is not False else "")
 
 
-def sign_in(outputs: dict[str, str], _az: Az) -> Iterator[Check]:
+def sign_in(names: dict[str, str], _az: Az) -> Iterator[Check]:
     """A forged principal header is worth nothing from outside."""
-    request = urllib.request.Request(f"{outputs['API_URL']}/api/promotions", headers={"X-MS-CLIENT-PRINCIPAL": "e30="})
+    request = urllib.request.Request(f"{names['API_URL']}/api/promotions", headers={"X-MS-CLIENT-PRINCIPAL": "e30="})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             status = answer.status
@@ -101,11 +106,11 @@ def sign_in(outputs: dict[str, str], _az: Az) -> Iterator[Check]:
     yield Check("a forged sign-in is refused", "" if status in {401, 403} else f"status {status}")
 
 
-def promotion(outputs: dict[str, str], az: Az, limit: float = 600, pause: float = 10) -> Iterator[Check]:
+def promotion(names: dict[str, str], az: Az, limit: float = 600, pause: float = 10) -> Iterator[Check]:
     """An image put into staging arrives in healthy, with the same digest."""
     image = f"base/debian:smoke-{uuid.uuid4().hex[:12]}"
     repository, _, tag = image.partition(":")
-    staging, healthy = outputs["STAGING_REGISTRY"], outputs["HEALTHY_REGISTRY"]
+    staging, healthy = names["STAGING_REGISTRY"], names["HEALTHY_REGISTRY"]
     az(["acr", "import", "--name", staging, "--source", SOURCE, "--image", image])
     pushed = az(["acr", "manifest", "show-metadata", "--registry", staging, "--name", image])["digest"]
     deadline = time.monotonic() + limit
@@ -137,12 +142,11 @@ CHECKS = (registries, functions, subscriptions, storage, sign_in, promotion)
 
 
 def main(environment: str, az: Az = ask) -> int:
-    shown = az(["deployment", "sub", "show", "--name", f"tidegate-{environment}", "--query", "properties.outputs"])
-    outputs = {name.upper(): each["value"] for name, each in shown.items()}
+    deployed = outputs(environment, az)
     checks: list[Check] = []
     for check in CHECKS:
         try:
-            checks += check(outputs, az)
+            checks += check(deployed, az)
         except AzureCliError as error:
             checks.append(Check(check.__name__, str(error)))
     for each in checks:

@@ -1,0 +1,23 @@
+"""Prints outputs of an environment's deployment, one a line, in the order asked for.
+
+python -m infra.scripts.outputs ENVIRONMENT NAME ...
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from infra.scripts.azure_cli import ask
+
+
+def outputs(environment: str, az: Callable[[Sequence[str]], Any] = ask) -> dict[str, str]:
+    """Outputs by their names in main.bicep: Azure gives them back with the case of some letters changed."""
+    command = ["deployment", "sub", "show", "--name", f"tidegate-{environment}", "--query", "properties.outputs"]
+    return {name.upper(): each["value"] for name, each in az(command).items()}
+
+
+if __name__ == "__main__":
+    found = outputs(sys.argv[1])
+    sys.stdout.write("".join(f"{found[name]}\n" for name in sys.argv[2:]))
