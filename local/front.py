@@ -28,6 +28,9 @@ CLOUD_HOSTS = (
 """Host names that the cloud answers. Storage is not among them: its clients use Azurite's connection string."""
 
 _HEAD_LIMIT = 16 * 1024
+_HEAD_SECONDS = 30
+"""A client that does not say where it wants to go is not waited for."""
+
 _CHUNK = 256 * 1024
 
 
@@ -44,7 +47,8 @@ class Front:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client connection, from CONNECT to the end of the tunnel."""
         try:
-            host, port = await _connect_target(reader)
+            async with asyncio.timeout(_HEAD_SECONDS):
+                host, port = await _connect_target(reader)
             backend = self._backend(host, port)
             if backend is None:
                 log.warning("refused host=%s port=%d", host or "-", port)
@@ -56,7 +60,7 @@ class Front:
             await writer.start_tls(self._context(host))
             upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", backend)
             await _pipe_both(reader, writer, upstream_reader, upstream_writer)
-        except (OSError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        except (OSError, ssl.SSLError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             log.info("closed %s: %s", type(error).__name__, error)
         finally:
             await _close(writer)

@@ -39,6 +39,11 @@ class Catalog:
         kept["tags"] = {tag: times for tag, times in kept["tags"].items() if times["digest"] != digest}
         self._state.save()
 
+    def forget_tag(self, repository: str, tag: str) -> None:
+        """Note that a tag was removed; what it named stays."""
+        if self._repository(repository)["tags"].pop(tag, None) is not None:
+            self._state.save()
+
     def digests(self, repository: str) -> list[str]:
         """Digests recorded for the repository, oldest first."""
         return list(self._repository(repository)["manifests"])

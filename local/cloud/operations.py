@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import uuid
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
@@ -13,6 +14,8 @@ from aiohttp import web
 from local import world
 from local.cloud.arm import ARM_HOST, ArmCall
 from local.cloud.errors import ArmError, ServiceError
+
+log = logging.getLogger("tidegate.local.cloud")
 
 OPERATION_RESULT = (
     "/subscriptions/{subscription}/providers/Microsoft.ContainerRegistry"
@@ -34,13 +37,19 @@ class OperationFault:
 OPERATION_FAULT = web.RequestKey("operation_fault", OperationFault)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Outcome:
+    value: Any = None
+    refusal: ServiceError | None = None
+
+
 class Operations:
     """Operations live as long as the process: after a restart a poll finds nothing (404), as a client must expect."""
 
     def __init__(self, poll_after: float) -> None:
         self.poll_after = poll_after
         """Seconds between polls that clients are told. Azure was seen to tell nothing; the SDK then waits 30 s."""
-        self._tasks: dict[str, asyncio.Task[Any]] = {}
+        self._tasks: dict[str, asyncio.Task[_Outcome]] = {}
 
     def accepted(self, call: ArmCall, work: Coroutine[Any, Any, Any]) -> web.Response:
         """Start the work and answer 202.
@@ -60,8 +69,10 @@ class Operations:
             raise ArmError(404, "OperationNotFound", f"The operation '{operation}' was not found.")
         if not task.done():
             return self._in_progress(call, operation)
-        result = task.result()
-        return web.json_response({"status": "Succeeded"} if result is None else result)
+        outcome = task.result()
+        if outcome.refusal is not None:
+            raise outcome.refusal
+        return web.json_response({"status": "Succeeded"} if outcome.value is None else outcome.value)
 
     async def running(self, _app: web.Application) -> AsyncIterator[None]:
         yield
@@ -83,11 +94,17 @@ class Operations:
         return web.Response(status=202, headers=headers, content_type="application/json", text="null")
 
 
-async def _with_fault(work: Coroutine[Any, Any, Any], fault: OperationFault) -> Any:
+async def _with_fault(work: Coroutine[Any, Any, Any], fault: OperationFault) -> _Outcome:
+    """The work's value or refusal. It is returned, not raised: nobody may ever poll for it."""
     try:
         await asyncio.sleep(fault.delay)
         if fault.failure is not None:
-            raise fault.failure
-        return None if fault.skip_work else await work
+            return _Outcome(refusal=fault.failure)
+        return _Outcome(value=None if fault.skip_work else await work)
+    except ServiceError as refusal:
+        return _Outcome(refusal=refusal)
+    except Exception as error:  # a defect of the stand-in must not look like a lost operation
+        log.exception("operation failed")
+        return _Outcome(refusal=ArmError(500, "InternalServerError", f"{type(error).__name__}: {error}"))
     finally:
         work.close()

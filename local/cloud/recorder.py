@@ -22,7 +22,10 @@ _OWN_PATHS = ("/admin/", "/health")
 
 
 class Recorder:
-    """Lines of `calls.jsonl`, the latest also in memory. No bodies, headers or queries: secrets live there."""
+    """Lines of `calls.jsonl` since the start, the latest also in memory; the start before is `calls.previous.jsonl`.
+
+    No bodies, headers or queries: secrets live there.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -61,7 +64,9 @@ class Recorder:
 
     async def running(self, _app: web.Application) -> AsyncIterator[None]:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("a", buffering=1)
+        if self._path.exists():
+            self._path.replace(self._path.with_suffix(".previous.jsonl"))
+        self._file = self._path.open("w", buffering=1)
         yield
         self._file.close()
         self._file = None

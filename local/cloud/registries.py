@@ -21,6 +21,8 @@ class Registry:
     upstream: Upstream
     catalog: Catalog
     locks: Locks
+    placeholders: set[str] = dataclasses.field(default_factory=set)
+    """Digests of manifests that exist only to take a tag away (untagging.py); nobody is told of them."""
 
     @property
     def host(self) -> str:

@@ -21,7 +21,7 @@ TOKEN_USER = "00000000-0000-0000-0000-000000000000"
 _ENTRA_AUDIENCES = (*ARM_AUDIENCES, "https://containerregistry.azure.net")
 _REFRESH_SECONDS = 3 * 3600
 _ACCESS_SECONDS = 3600
-_SCOPE = re.compile(r"(?P<type>[a-z]+):(?P<name>[^\s:]+(?::\d+)?[^\s:]*):(?P<actions>[a-z_,*]+)")
+_SCOPE = re.compile(r"(?P<type>[a-z]+):(?P<name>\S+):(?P<actions>[a-z_,*]+)")
 
 
 def install(cloud: Cloud, registries: Registries) -> None:

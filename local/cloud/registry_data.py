@@ -71,8 +71,9 @@ class _DataPlane:
         return await self._pass(request, registry)
 
     async def blobs(self, request: web.Request) -> web.StreamResponse:
-        registry, name = self._authorized(request)
-        if request.method not in _ACTIONS:
+        upload = request.match_info["rest"].startswith("uploads/")  # ending one with DELETE is part of pushing
+        registry, name = self._authorized(request, "push" if upload else None)
+        if upload:
             registry.locks.check_write(name)
         return await self._pass(request, registry)
 
@@ -111,10 +112,10 @@ class _DataPlane:
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
         return web.json_response(index, headers=headers, content_type=OCI_INDEX)
 
-    def _authorized(self, request: web.Request) -> tuple[Registry, str]:
+    def _authorized(self, request: web.Request, action: str | None = None) -> tuple[Registry, str]:
         registry = self._registries.at(request.host)
         name = request.match_info["name"]
-        require_access(request, registry, "repository", name, _ACTIONS.get(request.method, "push"))
+        require_access(request, registry, "repository", name, action or _ACTIONS.get(request.method, "push"))
         return registry, name
 
     async def _pass(

@@ -19,7 +19,8 @@ def install(cloud: Cloud, registries: Registries) -> None:
     async def notified(request: web.Request) -> web.Response:
         """At least once: docker-registry posts again until it gets 200, so an event may be raised twice."""
         registry = registries.named(request.match_info["registry"])
-        notifications = (await request.json()).get("events") or []
+        posted = (await request.json()).get("events") or []
+        notifications = [one for one in posted if (one.get("target") or {}).get("digest") not in registry.placeholders]
         for notification in notifications:
             await _remember(registry, notification)
         events = [event for event in (event_of(registry.name, note) for note in notifications) if event is not None]

@@ -14,6 +14,7 @@ from local.cloud.manifests import Manifest
 from local.cloud.registries import Registries, Registry
 from local.cloud.registry_auth import require_access
 from local.cloud.registry_data import forget_manifest, tags_of
+from local.cloud.untagging import remove_tag
 
 _DEFAULT_PAGE = 100
 
@@ -25,6 +26,7 @@ def install(cloud: Cloud, registries: Registries) -> None:
     router.add_get("/acr/v1/{name:.+}/_tags", listing.tags)
     router.add_get("/acr/v1/{name:.+}/_tags/{item}", listing.tag)
     router.add_patch("/acr/v1/{name:.+}/_tags/{item}", listing.change_tag)
+    router.add_delete("/acr/v1/{name:.+}/_tags/{item}", listing.untag)
     router.add_get("/acr/v1/{name:.+}/_manifests", listing.manifests)
     router.add_get("/acr/v1/{name:.+}/_manifests/{item}", listing.manifest)
     router.add_patch("/acr/v1/{name:.+}/_manifests/{item}", listing.change_manifest)
@@ -64,6 +66,15 @@ class _Listing:
         await _describe_tag(registry, name, request.match_info["item"])
         await _change(request, registry, name, request.match_info["item"])
         return await _tag_answer(registry, name, request.match_info["item"])
+
+    async def untag(self, request: web.Request) -> web.Response:
+        """Remove the tag; its manifest stays. No event, as in Azure."""
+        registry, name = self._authorized(request, "delete")
+        tag = request.match_info["item"]
+        await _describe_tag(registry, name, tag)
+        registry.locks.check_delete(name, tag)
+        await remove_tag(registry, name, tag)
+        return web.Response(status=202)
 
     async def manifests(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_read")

@@ -53,6 +53,14 @@ def test_a_registry_is_found_whatever_the_case_of_its_id(arm: ContainerRegistryM
     assert {one.name for one in arm.registries.list()} == {world.STAGING, world.HEALTHY}
 
 
+def test_a_registry_has_only_members_that_the_clients_model_knows(arm: ContainerRegistryManagementClient) -> None:
+    registry = arm.registries.get(world.RESOURCE_GROUP, world.HEALTHY)
+    for model in (registry, registry.properties, registry.sku):
+        assert model is not None
+        known = {field._rest_name for field in model._attr_to_rest_field.values()}
+        assert set(dict(model)) <= known
+
+
 def test_an_unknown_registry_is_not_found(arm: ContainerRegistryManagementClient) -> None:
     with pytest.raises(ResourceNotFoundError):
         arm.registries.get(world.RESOURCE_GROUP, "nowhere")

@@ -23,7 +23,7 @@ from local import world
 from local.cloud.manifests import ACCEPT, OCI_INDEX, OCI_MANIFEST
 from tests.cloud.images import Pusher, digest_of
 from tests.cloud.test_import import Promotion
-from tests.cloud.world import LocalCloud
+from tests.cloud.world import LocalCloud, eventually
 
 pytestmark = pytest.mark.stack
 
@@ -221,6 +221,18 @@ def test_a_referrer_listed_under_the_fallback_tag_is_found(call: Call, staging: 
     assert [entry["digest"] for entry in entries] == [signature]
 
 
+def test_a_referrer_pushed_to_docker_registry_is_found_by_its_subject(call: Call, staging: Pusher) -> None:
+    """Its notification is what tells of it, a moment later."""
+    image = staging.image("v1")
+    signature = staging.manifest(None, staging.document(b"{}", artifactType=SIGNATURE, subject=_about(image)))
+
+    def listed() -> list[str]:
+        entries = _referrers(call, staging.repository, image).json()["manifests"]
+        return [entry["digest"] for entry in entries]
+
+    assert eventually(listed, "the referrer is not listed") == [signature]
+
+
 def test_an_image_without_referrers_has_an_empty_index(call: Call, staging: Pusher) -> None:
     assert _referrers(call, staging.repository, staging.image("v1")).json()["manifests"] == []
 
@@ -283,6 +295,20 @@ def test_a_listing_goes_on_where_its_last_page_ended(call: Call, staging: Pusher
 def test_what_is_not_there_is_not_found(call: Call, staging: Pusher, path: str) -> None:
     staging.image("v1")
     assert call("GET", f"/acr/v1/{staging.repository}/{path}").status_code == 404
+
+
+def test_an_untagged_image_stays(call: Call, staging: Pusher) -> None:
+    digest = staging.image("v1")
+    staging.image("other", b"layer")
+    path = f"/acr/v1/{staging.repository}/_tags/v1"
+    _lock(call, path, deleteEnabled=False)
+    assert "operation is disallowed" in call("DELETE", path).text
+    _lock(call, path, deleteEnabled=True)
+    assert call("DELETE", path).status_code == 202
+    assert (staging.digest("v1"), staging.digest(digest)) == (None, digest)
+    assert call("DELETE", path).status_code == 404
+    listed = call("GET", f"/acr/v1/{staging.repository}/_manifests").json()["manifests"]
+    assert {tuple(one["tags"]) for one in listed} == {(), ("other",)}
 
 
 # Locks

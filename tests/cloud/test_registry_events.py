@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import json
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,9 @@ from local import world
 from local.cloud import registry_events
 from local.cloud.core import Cloud, Options
 from local.cloud.manifests import OCI_INDEX, OCI_MANIFEST
-from local.cloud.registries import Registries
+from local.cloud.registries import Registries, Registry
 from local.cloud.registry_events import event_of
+from local.cloud.untagging import remove_tag
 from local.registry import RegistryProcess, start_command
 from tests.cloud.images import Pusher
 from tests.cloud.world import eventually, free_ports, in_thread, running
@@ -100,15 +104,26 @@ class Published:
         self.events += [(topic_id, event) for event in events]
 
 
-@pytest.mark.stack
-def test_a_push_to_docker_registry_reaches_the_registrys_topic(tmp_path: Path) -> None:
-    cloud_port, registry_port = free_ports(2)
-    cloud = Cloud(Options({world.STAGING: f"http://127.0.0.1:{registry_port}"}, tmp_path / "state"))
-    published = Published()
-    cloud.event_grid = published
-    registry_events.install(cloud, Registries(cloud))
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A docker-registry whose notifications reach a cloud, and what that cloud published."""
 
-    async def serve(stack: Any) -> None:
+    pusher: Pusher
+    registry: Registry
+    run: Callable[[Coroutine[Any, Any, Any]], Any]
+    published: Published
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Source]:
+    cloud_port, registry_port = free_ports(2)
+    url = f"http://127.0.0.1:{registry_port}"
+    cloud = Cloud(Options({world.STAGING: url}, tmp_path / "state"))
+    cloud.event_grid = published = Published()
+    registries = Registries(cloud)
+    registry_events.install(cloud, registries)
+
+    async def serve(stack: contextlib.AsyncExitStack) -> None:
         runner = web.AppRunner(cloud.build(), access_log=None, shutdown_timeout=1)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -116,12 +131,26 @@ def test_a_push_to_docker_registry_reaches_the_registrys_topic(tmp_path: Path) -
 
     process = RegistryProcess(world.STAGING, registry_port, tmp_path, f"http://127.0.0.1:{cloud_port}")
     command = start_command(process.write_configuration())
-    with in_thread(serve), running(command, registry_port, tmp_path / "log"):
-        digest = Pusher(f"http://127.0.0.1:{registry_port}", "a/b").image("v1", b"layer")
-        eventually(lambda: published.events, "no event was published")
-    ((topic, event),) = published.events
+    with in_thread(serve) as run, running(command, registry_port, tmp_path / "log"):
+        yield Source(Pusher(url, "a/b"), registries.named(world.STAGING), run, published)
+
+
+@pytest.mark.stack
+def test_a_push_to_docker_registry_reaches_the_registrys_topic(source: Source) -> None:
+    digest = source.pusher.image("v1", b"layer")
+    eventually(lambda: source.published.events, "no event was published")
+    ((topic, event),) = source.published.events
     assert topic == world.registry_id(world.STAGING)
     assert (event["subject"], event["data"]["target"]["digest"]) == ("a/b:v1", digest)
+
+
+@pytest.mark.stack
+def test_removing_a_tag_raises_no_event(source: Source) -> None:
+    source.pusher.image("v1")
+    source.run(remove_tag(source.registry, "a/b", "v1"))
+    source.pusher.image("last")
+    eventually(lambda: len(source.published.events) >= 2, "the last push was not published")
+    assert [event["subject"] for _, event in source.published.events] == ["a/b:v1", "a/b:last"]
 
 
 def test_an_unknown_registrys_notification_is_refused(tmp_path: Path) -> None:

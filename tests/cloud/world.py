@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,18 +102,22 @@ def local_cloud(folder: Path) -> Iterator[LocalCloud]:
 
 
 @contextlib.contextmanager
-def in_thread(serve: Callable[[contextlib.AsyncExitStack], Any]) -> Iterator[None]:
-    """Run an asynchronous context in an event loop of its own."""
+def in_thread(serve: Callable[[contextlib.AsyncExitStack], Any]) -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
+    """Run an asynchronous context in an event loop of its own; gives a function that runs a coroutine there."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="local-cloud")
     thread.start()
     stack = contextlib.AsyncExitStack()
+
+    def run(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+
     try:
-        asyncio.run_coroutine_threadsafe(serve(stack), loop).result(20)
-        yield
+        run(serve(stack))
+        yield run
     finally:
-        asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result(20)
-        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(20)
+        run(stack.aclose())
+        run(loop.shutdown_default_executor())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
