@@ -126,8 +126,9 @@ def push_variant(
     Layers are mounted, so this takes milliseconds however large they are.
     """
     from_repository, reference = source
-    manifest = json.loads(_read(f"{registry_url}/v2/{from_repository}/manifests/{reference}"))
-    config = json.loads(_read(f"{registry_url}/v2/{from_repository}/blobs/{manifest['config']['digest']}"))
+    read, media_type = _read(f"{registry_url}/v2/{from_repository}/manifests/{reference}")
+    manifest = {"mediaType": media_type, **json.loads(read)}
+    config = json.loads(_read(f"{registry_url}/v2/{from_repository}/blobs/{manifest['config']['digest']}")[0])
     runtime = config.setdefault("config", {})
     runtime["Env"] = [*runtime.get("Env", ()), *(f"{name}={value}" for name, value in environment.items())]
     runtime["Labels"] = {**(runtime.get("Labels") or {}), **(labels or {})}
@@ -157,11 +158,11 @@ def find_manifest(registry_url: str, repository: str, reference: str) -> Descrip
         raise PushError(f"HEAD {url}: {error.code}") from error
 
 
-def _read(url: str) -> bytes:
+def _read(url: str) -> tuple[bytes, str]:
+    """A manifest or blob, and its media type."""
     accept = f"{OCI.manifest}, {DOCKER.manifest}, */*"
     with _DIRECT.open(urllib.request.Request(url, headers={"Accept": accept}), timeout=_LIMIT_S) as answer:
-        content: bytes = answer.read()
-        return content
+        return answer.read(), answer.headers["Content-Type"]
 
 
 def _config(layers: Sequence[bytes]) -> dict[str, Any]:
