@@ -16,6 +16,6 @@ def app_settings(storage_connection: str) -> dict[str, str]:
         "TIDEGATE_HEALTHY_REGISTRY": world.HEALTHY,
         "TIDEGATE_SUBSCRIPTION_ID": world.SUBSCRIPTION,
         "TIDEGATE_RESOURCE_GROUP": world.RESOURCE_GROUP,
-        "TIDEGATE_OUTCOMES_ENDPOINT": f"https://{world.topic_host(world.OUTCOMES_TOPIC)}",
+        "TIDEGATE_OUTCOMES_ENDPOINT": f"https://{world.topic_host(world.OUTCOMES_TOPIC)}/api/events",
         "TIDEGATE_KEY_VAULT_URL": world.VAULT_URL,
     }

@@ -25,7 +25,7 @@ class Settings:
     resource_group: str
     """Resource group of the registries, for example `rg-tidegate`."""
     outcomes_endpoint: str
-    """Event Grid topic for outcomes, `https://<topic>.<region>-1.eventgrid.azure.net`; empty: outcomes are not published."""
+    """Event Grid topic for outcomes, `https://<topic>.<region>-1.eventgrid.azure.net/api/events`; empty: none is published."""
     key_vault_url: str
     """Key Vault with the secrets that no identity can replace, `https://<vault>.vault.azure.net`; empty: none is needed."""
     identity_client_id: str = ""
