@@ -107,7 +107,7 @@ def make(environ: Mapping[str, str]) -> Runtime:
     queue = StorageQueue(account.queues(), WORK_QUEUE)
     evidence = BlobEvidence(account.blobs(), settings.evidence_container, settings.dead_letter_container)
     registry = ContainerRegistry(settings, identity)
-    tests = RegistryTasks(settings, identity, log_origins=(account.blob_origin,))
+    tests = RegistryTasks(settings, identity)
     topic = EventGridTopic(settings, identity)
     effects = Effects(registry, tests, evidence, topic, clock)
     records = Records(flows(settings.healthy_registry), store, CODEC, clock)

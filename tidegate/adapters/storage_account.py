@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import urllib.parse
 from collections.abc import Callable, Mapping
 
 from azure.core.credentials import TokenCredential
@@ -28,13 +27,6 @@ class StorageAccount:
     endpoints: Mapping[str, str]
     """`blob`, `queue`, `table` -> endpoint; empty with a connection string."""
     credential: TokenCredential | None
-
-    @property
-    def blob_origin(self) -> str:
-        """Scheme, host and port of the account's blobs."""
-        with self.blobs() as service:
-            parts = urllib.parse.urlsplit(service.url)
-        return f"{parts.scheme}://{parts.netloc}"
 
     def blobs(self) -> BlobServiceClient:
         if self.connection_string:

@@ -17,6 +17,9 @@ from tidegate.references import ImageRef
 PIDS = 256
 """Processes and threads the image may have at once."""
 
+STEP = "test"
+"""Id of the task's one step."""
+
 _LOST = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 """Characters that YAML or a command line does not keep."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -30,7 +33,7 @@ def task_text(image: ImageRef, test: ImageTest) -> str:
     name = f"{{{{.Run.Registry}}}}/{image.repository}@{image.digest}"
     words = [_quoted(("docker", "run", *limits(test))), name, _quoted(test.command)]
     command = " ".join(word for word in words if word)
-    return f'version: v1.1.0\nsteps:\n  - id: test\n    cmd: "{command}"\n    timeout: {test.timeout}\n'
+    return f'version: v1.1.0\nsteps:\n  - id: {STEP}\n    cmd: "{command}"\n    timeout: {test.timeout}\n'
 
 
 def limits(test: ImageTest) -> Sequence[str]:
