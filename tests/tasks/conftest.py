@@ -70,7 +70,12 @@ def serving(options: Options, engine: Engine) -> Iterator[Tasks]:
             LocalCredential(), world.SUBSCRIPTION, transport=LoopbackTransport(port), retry_total=0
         )
         with client:
-            yield Tasks(client)
+            yield Tasks(client, blob_endpoint(options))
+
+
+def blob_endpoint(options: Options) -> str:
+    parts = dict(part.partition("=")[::2] for part in (options.storage or "").split(";"))
+    return parts["BlobEndpoint"]
 
 
 @pytest.fixture(scope="session")
