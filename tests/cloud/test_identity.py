@@ -86,6 +86,15 @@ def test_arm_wants_an_api_version(data_plane: requests.Session, query: str, code
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
 
 
+def test_arm_compares_paths_without_case(data_plane: requests.Session) -> None:
+    headers = {"Authorization": f"Bearer {issue_token('https://management.azure.com/')}"}
+    for path in (world.registry_id(world.HEALTHY).upper(), world.registry_id(world.HEALTHY).lower() + "/"):
+        answer = data_plane.get(
+            f"https://management.azure.com{path}?api-version=2025-11-01", headers=headers, timeout=10
+        )
+        assert (answer.status_code, answer.json()["name"]) == (200, world.HEALTHY)
+
+
 def test_another_subscription_is_not_found(cloud: LocalCloud) -> None:
     with (
         ManagedIdentityCredential() as credential,

@@ -219,6 +219,8 @@ def test_a_referrer_listed_under_the_fallback_tag_is_found(call: Call, staging: 
     staging.index(image.replace(":", "-"), [signature])
     entries = _referrers(call, staging.repository, image).json()["manifests"]
     assert [entry["digest"] for entry in entries] == [signature]
+    requests.delete(f"{staging.base}/v2/{staging.repository}/manifests/{signature}", timeout=10).raise_for_status()
+    assert _referrers(call, staging.repository, image).json()["manifests"] == []
 
 
 def test_a_referrer_pushed_to_docker_registry_is_found_by_its_subject(call: Call, staging: Pusher) -> None:

@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from local import world
 from local.cloud import registry_events
 from local.cloud.core import Cloud, Options
+from local.cloud.importer import Image, Importer, Target
 from local.cloud.manifests import OCI_INDEX, OCI_MANIFEST
 from local.cloud.registries import Registries, Registry
 from local.cloud.registry_events import event_of
@@ -151,6 +152,19 @@ def test_removing_a_tag_raises_no_event(source: Source) -> None:
     source.pusher.image("last")
     eventually(lambda: len(source.published.events) >= 2, "the last push was not published")
     assert [event["subject"] for _, event in source.published.events] == ["a/b:v1", "a/b:last"]
+
+
+@pytest.mark.stack
+def test_an_imported_index_raises_one_event_with_its_tag(source: Source) -> None:
+    """Children have no tag at any moment, so nobody takes one of them for the image."""
+    index = source.pusher.index("v1", [source.pusher.image(None, name.encode()) for name in ("amd64", "arm64")])
+    source.run(Importer().copy(Image(source.registry, "a/b", index), source.registry, [Target("c/d", "v1")]))
+
+    def subjects() -> list[str]:
+        return [event["subject"] for _, event in source.published.events if event["subject"].startswith("c/d")]
+
+    eventually(lambda: len(subjects()) >= 3, f"not all manifests were published: {subjects()}")
+    assert subjects() == ["c/d", "c/d", "c/d:v1"]
 
 
 def test_an_unknown_registrys_notification_is_refused(tmp_path: Path) -> None:
