@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+from local.cloud.task_arguments import TaskRefusedError
 from local.cloud.task_docker import Ceiling, parse_docker_run
 from local.cloud.task_images import AgentImages, PullFailedError
 from local.cloud.task_logs import RunLog
-from local.cloud.task_arguments import TaskRefusedError
 from local.cloud.task_yaml import RunVariables, Step, parse_task
 from local.contained_run import run_container
 from local.containers import Engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,11 +53,11 @@ def cloud_options(registry_port: int, storage: str, tmp_path_factory: pytest.Tem
 
 
 @contextlib.contextmanager
-def serving(options: Options, engine: Engine) -> Iterator[Tasks]:
+def serving(options: Options, engine: Callable[[], Engine]) -> Iterator[Tasks]:
     """The stand-in with the routes of ACR Tasks only, and the real client of Azure's SDK for it."""
     (port,) = free_ports(1)
     cloud = Cloud(options)
-    registry_tasks.install(cloud, lambda: engine)
+    registry_tasks.install(cloud, engine)
 
     async def serve(stack: contextlib.AsyncExitStack) -> None:
         runner = web.AppRunner(cloud.build(), access_log=None)
@@ -80,7 +80,7 @@ def blob_endpoint(options: Options) -> str:
 
 @pytest.fixture(scope="session")
 def tasks(cloud_options: Options, engine: Engine) -> Iterator[Tasks]:
-    with serving(cloud_options, engine) as served:
+    with serving(cloud_options, lambda: engine) as served:
         yield served
 
 

@@ -86,7 +86,7 @@ def test_it_finds_no_socket_no_credential_and_no_name_of_the_machine(
 ) -> None:
     canaries = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "AZURE_CLIENT_SECRET"), "http://user:canary@proxy.invalid")
     own = Options(registries=cloud_options.registries, state=tmp_path, storage=cloud_options.storage)
-    with serving(own, find_engine({**os.environ, **canaries})) as tasks:
+    with serving(own, lambda: find_engine({**os.environ, **canaries})) as tasks:
         _, log = attempt(tasks, images.hostile, "secrets", f"{BARE} --env AZURE_CLIENT_SECRET --env MINE=1")
     got = facts(log)
     assert "canary" not in log
@@ -113,7 +113,7 @@ def test_the_stand_in_answers_while_hostile_images_run(tasks: Tasks, images: Pus
             tasks.get(run)
             slowest = max(slowest, time.monotonic() - started)
 
-    run = tasks.schedule(f"docker run {SANDBOX} {images.hostile} output 128")
+    run = tasks.schedule(f"docker run {SANDBOX} {images.hostile} output 64")
     asking = threading.Thread(target=ask)
     asking.start()
     try:
@@ -128,6 +128,6 @@ def test_the_stand_in_answers_while_hostile_images_run(tasks: Tasks, images: Pus
 def test_nothing_of_a_hostile_image_stays_on_disk(tasks: Tasks, images: Pushed, engine: Engine) -> None:
     root = Path(engine.run("info", "--format", "{{.Store.GraphRoot}}").strip() if engine.name == "podman" else "/var")
     before = os.statvfs(root).f_bavail * os.statvfs(root).f_frsize
-    attempt(tasks, images.hostile, "output 256", SANDBOX)
+    attempt(tasks, images.hostile, "output 128", SANDBOX)
     after = os.statvfs(root).f_bavail * os.statvfs(root).f_frsize
     assert before - after < 64 * 2**20, "its output was not written to a log of the engine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from local import world
 from local.cloud.core import Options
+from local.cloud.registry_tasks import AGENTS
 from local.container_owner import OWNER_LABEL, this_process
-from local.containers import Engine
+from local.containers import INSTALL, Engine, find_engine
+from local.images import find_manifest, push, push_blob_image, push_index
 from tests.tasks.conftest import Pushed, serving
 from tests.tasks.tasks import SANDBOX, UNITTEST, Tasks
 
@@ -166,12 +169,12 @@ def test_a_restart_keeps_run_ids_and_ends_what_was_running(
     cloud_options: Options, engine: Engine, images: Pushed, tmp_path: Path
 ) -> None:
     own = Options(registries=cloud_options.registries, state=tmp_path, storage=cloud_options.storage)
-    with serving(own, engine) as before:
+    with serving(own, lambda: engine) as before:
         done = before.run(f"docker run {images.passes} true")
         running = before.schedule(f"docker run {images.hostile} stubborn")
         before.until(running, frozenset({"Running"}))
     assert containers(engine) == []
-    with serving(own, engine) as after:
+    with serving(own, lambda: engine) as after:
         assert after.get(done).status == "Succeeded"
         assert after.get(running).status == "Error"
         assert after.schedule(f"docker run {images.passes} true").name == "ca3"
@@ -182,3 +185,67 @@ def wait_for(condition: Callable[[], bool], within_s: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not true after {within_s} s"
         time.sleep(0.05)
+
+
+def test_runs_wait_for_a_free_agent_and_share_an_image(tasks: Tasks, images: Pushed) -> None:
+    held = [tasks.schedule(f"docker run {images.hostile} stubborn") for _ in range(AGENTS)]
+    for run in held:
+        tasks.until(run, frozenset({"Running"}))
+    waiting = tasks.schedule(f"docker run --entrypoint true {images.hostile}")
+    assert tasks.get(waiting).status == "Queued"
+    tasks.cancel(held[0])
+    assert tasks.ended(waiting).status == "Succeeded", "the image was taken away while another run used it"
+    assert tasks.get(held[1]).status == "Running"
+    tasks.cancel(held[1])
+
+
+def test_a_queued_run_can_be_cancelled(tasks: Tasks, images: Pushed) -> None:
+    held = [tasks.schedule(f"docker run {images.hostile} stubborn") for _ in range(AGENTS)]
+    waiting = tasks.schedule(f"docker run {images.passes} true")
+    tasks.cancel(waiting)
+    assert tasks.get(waiting).status == "Canceled"
+    for run in held:
+        tasks.cancel(run)
+    assert {tasks.get(run).status for run in held} == {"Canceled"}
+
+
+def test_an_image_is_pulled_anew_so_one_that_was_deleted_cannot_run(
+    tasks: Tasks, images: Pushed, engine: Engine, registry_port: int
+) -> None:
+    digest = push("localhost/tidegate-demo:passes-1", registry_port, "tests/deleted", "1", engine=engine)
+    image = f"$Registry/tests/deleted@{digest}"
+    assert tasks.run(f"docker run {image} true").status == "Succeeded"
+    delete_manifest(f"http://127.0.0.1:{registry_port}", "tests/deleted", digest)
+    run = tasks.run(f"docker run {image} true")
+    assert (run.status, "manifest unknown" in tasks.log(run)) == ("Failed", True)
+
+
+def test_an_index_runs_the_image_of_the_agents_platform(
+    tasks: Tasks, images: Pushed, registry_port: int, engine: Engine
+) -> None:
+    url = f"http://127.0.0.1:{registry_port}"
+    amd = find_manifest(url, "tests/passes", "1")
+    assert amd is not None
+    arm = push_blob_image(url, "tests/passes", None, layers=[b"not a layer"])
+    index = push_index(url, "tests/passes", "both", {"linux/arm64": arm, "linux/amd64": amd})
+    run = tasks.run(f"docker run --platform linux/amd64 $Registry/tests/passes@{index.digest} {UNITTEST}")
+    assert run.status == "Succeeded", tasks.log(run)
+
+
+def test_without_an_engine_a_run_errs_and_says_what_to_install(cloud_options: Options, tmp_path: Path) -> None:
+    own = Options(registries=cloud_options.registries, state=tmp_path, storage=cloud_options.storage)
+
+    def none() -> Engine:
+        return find_engine({}, lambda _name: None)
+
+    with serving(own, none) as tasks:
+        run = tasks.run("docker run $Registry/a true")
+        assert run.status == "Error"
+        assert "podman is not installed" in str(run.error)
+        assert INSTALL in tasks.log(run)
+
+
+def delete_manifest(url: str, repository: str, digest: str) -> None:
+    request = urllib.request.Request(f"{url}/v2/{repository}/manifests/{digest}", method="DELETE")
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10):
+        pass
