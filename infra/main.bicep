@@ -452,7 +452,6 @@ var commonSettings = {
   TIDEGATE_OUTCOMES_ENDPOINT: outcomesTopic.outputs.endpoint
   TIDEGATE_KEY_VAULT_URL: 'https://${keyVaultName}${environment().suffixes.keyvaultDns}'
   TIDEGATE_GATES_FILE: 'gates.yaml'
-  TIDEGATE_QUEUE: state.queues[0]
   TIDEGATE_TABLE: 'tidegate'
   TIDEGATE_EVIDENCE_CONTAINER: state.containers[0]
   TIDEGATE_DEAD_LETTER_CONTAINER: events.deadLetterContainer

@@ -70,5 +70,5 @@ output id string = topic.id
 @description('Name of the topic.')
 output name string = topic.name
 
-@description('Address of the topic; code adds nothing but the scheme\'s authority, so the path is cut off.')
-output endpoint string = replace(topic.properties.endpoint, '/api/events', '')
+@description('Address that events are published to.')
+output endpoint string = topic.properties.endpoint

@@ -19,7 +19,13 @@ def _texts(*names: str) -> Shape:
     return ObjectOf({name: Property(STRING) for name in names})
 
 
-_SUFFIXES = ObjectOf({"suffixes": Property(_texts("storage", "keyvaultDns", "acrLoginServer")), "authentication": Property(ANY), "resourceManager": Property(STRING)})
+_SUFFIXES = ObjectOf(
+    {
+        "suffixes": Property(_texts("storage", "keyvaultDns", "acrLoginServer")),
+        "authentication": Property(ANY),
+        "resourceManager": Property(STRING),
+    }
+)
 
 FUNCTIONS: dict[str, Function] = {
     "array": Function(1, 1, ARRAY),
@@ -68,5 +74,18 @@ FUNCTIONS: dict[str, Function] = {
 LOADING = ("loadJsonContent", "loadTextContent", "loadYamlContent", "loadFileAsBase64")
 
 DECORATORS = frozenset(
-    {"allowed", "batchSize", "description", "discriminator", "export", "maxLength", "maxValue", "metadata", "minLength", "minValue", "sealed", "secure"}
+    {
+        "allowed",
+        "batchSize",
+        "description",
+        "discriminator",
+        "export",
+        "maxLength",
+        "maxValue",
+        "metadata",
+        "minLength",
+        "minValue",
+        "sealed",
+        "secure",
+    }
 )

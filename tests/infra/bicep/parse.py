@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from tests.infra.bicep import tree
@@ -15,9 +16,14 @@ _WORDS = {"true": True, "false": False, "null": None}
 def parse_file(path: Path) -> tree.File:
     """Read one file; a syntax error names the file and the line."""
     try:
-        return tree.File(str(path), _Parser(tokenize(path.read_text())).file())
+        return tree.File(str(path), _declarations(path.read_text()))
     except BicepSyntaxError as error:
         raise BicepSyntaxError(f"{path}: {error}") from error
+
+
+@functools.cache
+def _declarations(text: str) -> tuple[Declaration, ...]:
+    return _Parser(tokenize(text)).file()
 
 
 class _Parser:
@@ -89,7 +95,8 @@ class _Parser:
                 return [self._value(kind, line, decorators)]
             case "resource" | "module":
                 return [self._deployed(kind, line, decorators)]
-        raise BicepSyntaxError(f"line {line}: {kind!r} starts no statement")
+            case _:
+                raise BicepSyntaxError(f"line {line}: {kind!r} starts no statement")
 
     def _decorators(self) -> tuple[tree.Call, ...]:
         found: list[tree.Call] = []

@@ -1,8 +1,9 @@
-"""Makes `published-types.json` from a checkout of Azure/bicep-types-az (MIT): the types that `infra/` uses, and of those what it touches.
+"""Makes published-types.json from a checkout of Azure/bicep-types-az (MIT): what infra/ uses and touches of it.
 
     python -m tests.infra.bicep.published FOLDER [FILE]
 
-FOLDER holds `index.json` and the `types.json` files it names. Run it after using a new resource type, api version or nested object.
+FOLDER holds index.json and the types.json files that it names. Run it after the first use of a resource type, an api
+version or a nested object; without FILE it only prints what is wrong with infra/ by the whole of the types.
 """
 
 from __future__ import annotations
@@ -12,10 +13,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.infra.bicep.check import Project
+from tests.infra.bicep.check import findings
+from tests.infra.bicep.project import Project
 from tests.infra.bicep.shapes import PublishedTypes
 
-_PRIMITIVES = {"StringType": "string", "IntegerType": "int", "BooleanType": "bool", "AnyType": "any", "NullType": "null"}
+_PRIMITIVES = {
+    "StringType": "string",
+    "IntegerType": "int",
+    "BooleanType": "bool",
+    "AnyType": "any",
+    "NullType": "null",
+}
 
 
 class _Table:
@@ -56,9 +64,17 @@ class _Table:
                 return {"array": self._ref(file, stored["itemType"])}
             case "DiscriminatedObjectType":
                 elements = {key: self._ref(file, each) for key, each in stored["elements"].items()}
-                return {"discriminator": stored["discriminator"], "base": self._properties(file, stored["baseProperties"]), "elements": elements}
+                return {
+                    "discriminator": stored["discriminator"],
+                    "base": self._properties(file, stored["baseProperties"]),
+                    "elements": elements,
+                }
             case "ObjectType":
-                extra = {"extra": self._ref(file, stored["additionalProperties"])} if "additionalProperties" in stored else {}
+                extra = (
+                    {"extra": self._ref(file, stored["additionalProperties"])}
+                    if "additionalProperties" in stored
+                    else {}
+                )
                 return {"object": self._properties(file, stored["properties"])} | extra
             case "ResourceType":
                 return self._node(file, self._read(file)[int(stored["body"]["$ref"].rpartition("/")[2])])
@@ -92,13 +108,24 @@ def pruned(full: PublishedTypes, project: Project) -> dict[str, Any]:
             case {"array": item}:
                 return {"array": position.get(item, 0)}
             case {"discriminator": name, "base": base, "elements": elements}:
-                return {"discriminator": name, "base": _moved(base, position), "elements": {key: position.get(each, 0) for key, each in elements.items()}}
-            case {"object": properties, **rest}:
-                return {"object": _moved(properties, position)} | ({"extra": position.get(rest["extra"], 0)} if rest else {})
-        return node
+                return {
+                    "discriminator": name,
+                    "base": _moved(base, position),
+                    "elements": {key: position.get(each, 0) for key, each in elements.items()},
+                }
+            case {"object": properties, "extra": int(extra)}:
+                return {"object": _moved(properties, position), "extra": position.get(extra, 0)}
+            case {"object": properties}:
+                return {"object": _moved(properties, position)}
+            case _:
+                return node
 
     resources = {name: position[full.index_of(name)] for name in sorted(used) if full.resource(name) is not None}
-    return {"source": "Azure/bicep-types-az, MIT licence", "resources": resources, "types": ["any", *(moved(full.node(index)) for index in kept)]}
+    return {
+        "source": "Azure/bicep-types-az, MIT licence",
+        "resources": resources,
+        "types": ["any", *(moved(full.node(index)) for index in kept)],
+    }
 
 
 def _moved(properties: dict[str, list[int]], position: dict[int, int]) -> dict[str, list[int]]:
@@ -109,8 +136,8 @@ def main(folder: str, target: str) -> int:
     root = Path(__file__).parents[3] / "infra"
     full = table(Path(folder))
     project = Project(root, full)
-    for finding in project.check():
-        print(finding)
+    for finding in findings(project):
+        sys.stdout.write(f"{finding}\n")
     if target:
         Path(target).write_text(json.dumps(pruned(full, project), separators=(",", ":")) + "\n")
     return bool(project.findings)

@@ -7,7 +7,7 @@ import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 
 from tests.infra.bicep.tree import Scalar
 
@@ -82,6 +82,7 @@ class PublishedTypes:
         self._nodes = nodes
         self.seen: set[int] = set()
 
+    @override
     def __hash__(self) -> int:
         return id(self)
 
@@ -113,10 +114,15 @@ class PublishedTypes:
             case {"array": item}:
                 return ArrayOf(Published(self, item))
             case {"discriminator": name, "base": base, "elements": elements}:
-                return Discriminated(name, self._properties(base), {key: Published(self, each) for key, each in elements.items()})
-            case {"object": properties, **rest}:
-                return ObjectOf(self._properties(properties), Published(self, rest["extra"]) if "extra" in rest else None)
-        raise ValueError(f"type {index} has no known form")
+                return Discriminated(
+                    name, self._properties(base), {key: Published(self, each) for key, each in elements.items()}
+                )
+            case {"object": properties, "extra": int(extra)}:
+                return ObjectOf(self._properties(properties), Published(self, extra))
+            case {"object": properties}:
+                return ObjectOf(self._properties(properties))
+            case _:
+                raise ValueError(f"type {index} has no known form")
 
     def _properties(self, stored: Mapping[str, list[int]]) -> dict[str, Property]:
         return {name: Property(Published(self, index), flags) for name, (index, flags) in stored.items()}
@@ -138,7 +144,8 @@ def of_json(value: object) -> Shape:
             return ANY
         case str() | bool() | int() | None:
             return Exact(value)
-    raise TypeError(f"{value!r} is no JSON")
+        case _:
+            raise TypeError(f"{value!r} is no JSON")
 
 
 def union(members: list[Shape]) -> Shape:
@@ -158,7 +165,8 @@ def member(shape: Shape, name: str) -> Shape | None:
         case Union(members):
             known = [each for one in members if resolve(one) != NULL and (each := member(one, name)) is not None]
             return union(known) if known else None
-    return None
+        case _:
+            return None
 
 
 def item(shape: Shape) -> Shape | None:
@@ -173,7 +181,8 @@ def item(shape: Shape) -> Shape | None:
         case Union(members):
             found_items = [each for one in members if (each := item(one)) is not None]
             return union(found_items) if found_items else None
-    return None
+        case _:
+            return None
 
 
 @functools.cache
@@ -189,10 +198,8 @@ def mismatch(source: Shape, target: Shape) -> str | None:
     match source, target:
         case Union(members), _:
             return next((why for each in members if (why := mismatch(each, target))), None)
-        case Exact(str(value)), Union(choices) if (known := _known_words(choices)) and value not in known:
-            return f"{value!r} is none of the published {', '.join(sorted(known))}"
         case _, Union(choices):
-            return None if any(mismatch(source, each) is None for each in choices) else f"{spell(source)} is none of {spell(target)}"
+            return _choice_mismatch(source, choices)
         case Exact(value), Primitive():
             return None if _primitive_of(value) == target else f"{spell(source)} is no {spell(target)}"
         case ArrayOf(inner), ArrayOf(expected):
@@ -201,7 +208,18 @@ def mismatch(source: Shape, target: Shape) -> str | None:
             return _object_mismatch(source, target)
         case ObjectOf(), Discriminated():
             return _discriminated_mismatch(source, target)
-    return f"{spell(source)} is no {spell(target)}"
+        case _:
+            return f"{spell(source)} is no {spell(target)}"
+
+
+def _choice_mismatch(source: Shape, choices: tuple[Shape, ...]) -> str | None:
+    if isinstance(source, Exact) and isinstance(source.value, str):
+        known = _known_words(choices)
+        if known and source.value not in known:
+            return f"{source.value!r} is none of the published {', '.join(sorted(known))}"
+    if any(mismatch(source, each) is None for each in choices):
+        return None
+    return f"{spell(source)} is none of {spell(Union(choices))}"
 
 
 def _known_words(choices: tuple[Shape, ...]) -> set[str]:
@@ -259,4 +277,5 @@ def spell(shape: Shape) -> str:
             return f"({spell(inner)})[]" if isinstance(resolve(inner), Union) else f"{spell(inner)}[]"
         case Discriminated(name):
             return f"object by {name}"
-    return "object"
+        case _:
+            return "object"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 type Scalar = str | int | bool | None
 
@@ -106,7 +107,21 @@ class If:
 
 
 type Expr = (
-    Literal | Interpolated | Name | Object | Array | Call | Member | Index | NonNull | Unary | Binary | Ternary | Lambda | For | If
+    Literal
+    | Interpolated
+    | Name
+    | Object
+    | Array
+    | Call
+    | Member
+    | Index
+    | NonNull
+    | Unary
+    | Binary
+    | Ternary
+    | Lambda
+    | For
+    | If
 )
 
 
@@ -192,34 +207,20 @@ class File:
 
 
 def children(node: Expr) -> list[Expr]:
-    """The expressions directly inside one."""
-    match node:
-        case Interpolated(parts):
-            return list(parts)
-        case Object(properties):
-            return [part for pair in properties for part in pair]
-        case Array(items):
-            return list(items)
-        case Call(_, arguments, base):
-            return [*arguments, *([base] if base else [])]
-        case Member(base) | NonNull(base):
-            return [base]
-        case Index(base, index):
-            return [base, index]
-        case Unary(_, operand):
-            return [operand]
-        case Binary(_, left, right):
-            return [left, right]
-        case Ternary(condition, then, otherwise):
-            return [condition, then, otherwise]
-        case Lambda(_, body):
-            return [body]
-        case For(_, _, source, body):
-            return [source, body]
-        case If(condition, body):
-            return [condition, body]
-        case _:
-            return []
+    """The expressions directly inside one, in the order of their fields."""
+    found: list[Expr] = []
+    for field in dataclasses.fields(node):
+        found.extend(_expressions(getattr(node, field.name)))
+    return found
+
+
+def _expressions(value: object) -> Iterator[Expr]:
+    """A field holds an expression, a tuple of them, pairs of them, or something else."""
+    if isinstance(value, tuple):
+        for each in value:
+            yield from _expressions(each)
+    elif isinstance(value, Expr.__value__):
+        yield value
 
 
 def walk(node: Expr) -> list[Expr]:

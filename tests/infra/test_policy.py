@@ -1,0 +1,205 @@
+"""What no template of infra/ may do, whatever else it does: keys, admin users, wide roles, secrets in outputs, silence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.infra.bicep import tree
+from tests.infra.bicep.project import Project
+from tests.infra.bicep.tree import Declaration
+from tests.infra.conftest import INFRA
+
+FORBIDDEN_ROLES = {
+    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
+    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
+    "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9": "User Access Administrator",
+    "f58310d9-a9f6-439a-9e8d-f62e7b41a168": "Role Based Access Control Administrator",
+}
+
+REQUIRED: dict[str, dict[str, tree.Scalar]] = {
+    "Microsoft.Storage/storageAccounts": {
+        "allowBlobPublicAccess": False,
+        "allowCrossTenantReplication": False,
+        "defaultToOAuthAuthentication": True,
+        "minimumTlsVersion": "TLS1_2",
+        "supportsHttpsTrafficOnly": True,
+        "isLocalUserEnabled": False,
+        "isSftpEnabled": False,
+    },
+    "Microsoft.ContainerRegistry/registries": {"adminUserEnabled": False, "anonymousPullEnabled": False},
+    "Microsoft.KeyVault/vaults": {
+        "enableRbacAuthorization": True,
+        "enableSoftDelete": True,
+        "softDeleteRetentionInDays": 90,
+        "enablePurgeProtection": True,
+    },
+    "Microsoft.EventGrid/topics": {"disableLocalAuth": True, "minimumTlsVersionAllowed": "1.2"},
+    "Microsoft.Insights/components": {"DisableLocalAuth": True},
+    "Microsoft.MachineLearningServices/workspaces": {"systemDatastoresAuthMode": "Identity", "v1LegacyMode": False},
+    "Microsoft.Web/sites": {"httpsOnly": True},
+    "Microsoft.ContainerService/managedClusters": {"disableLocalAccounts": True, "enableRBAC": True},
+    "Microsoft.Communication/communicationServices": {"disableLocalAuth": True},
+}
+
+QUIET = {
+    "Microsoft.App/jobs",  # its environment speaks for it
+    "Microsoft.Authorization/locks",
+    "Microsoft.Authorization/roleAssignments",
+    "Microsoft.Authorization/roleDefinitions",
+    "Microsoft.Communication/emailServices",
+    "Microsoft.Consumption/budgets",
+    "Microsoft.ContainerInstance/containerGroups",  # has no diagnostic settings
+    "Microsoft.Insights/actionGroups",
+    "Microsoft.Insights/diagnosticSettings",
+    "Microsoft.Insights/metricAlerts",
+    "Microsoft.Insights/scheduledQueryRules",
+    "Microsoft.Insights/workbooks",
+    "Microsoft.ManagedIdentity/userAssignedIdentities",
+    "Microsoft.Network/natGateways",
+    "Microsoft.Network/networkInterfaces",
+    "Microsoft.Network/privateDnsZones",
+    "Microsoft.Network/privateEndpoints",
+    "Microsoft.Resources/deployments",
+    "Microsoft.Resources/resourceGroups",
+    "Microsoft.Web/connections",
+    "Microsoft.Web/serverfarms",
+}
+"""Types of which a resource sends no diagnostics of its own."""
+
+
+def made(project: Project) -> list[tuple[Path, Declaration]]:
+    """Every resource that the templates make."""
+    return [
+        (path, each) for path, file in project.files.items() for each in file.of_kind("resource") if not each.existing
+    ]
+
+
+def kind(declaration: Declaration) -> str:
+    return declaration.reference.partition("@")[0]
+
+
+@pytest.mark.parametrize("resource_type", REQUIRED)
+def test_every_resource_has_the_baseline_of_its_type(resource_type: str, project: Project) -> None:
+    found = [each for _, each in made(project) if kind(each) == resource_type]
+    assert found
+    for declaration in found:
+        properties = declaration.body().get("properties")
+        assert isinstance(properties, tree.Object)
+        given = {name: properties.get(name) for name in REQUIRED[resource_type]}
+        assert given == {name: tree.Literal(value) for name, value in REQUIRED[resource_type].items()}
+
+
+def test_only_the_account_of_mounted_shares_may_be_opened_by_its_key(project: Project) -> None:
+    main = project.files[INFRA / "main.bicep"]
+    keyed = [
+        each.name
+        for each in main.of_kind("module")
+        if isinstance(params := each.body().get("params"), tree.Object)
+        and params.get("allowSharedKeyAccess") is not None
+    ]
+    account = project.files[INFRA / "modules" / "storage.bicep"].named("allowSharedKeyAccess")
+
+    assert keyed == ["shareAccount"]
+    assert account is not None
+    assert account.value == tree.Literal(False)
+
+
+def test_keys_are_read_in_two_places_that_put_them_into_the_vault(project: Project) -> None:
+    readers = {path.name for path in project.files if re.search(r"\blist[A-Z]\w*\(", path.read_text())}
+
+    assert readers == {"alert-email.bicep", "share-key.bicep"}
+
+
+def test_no_output_gives_a_secret(project: Project) -> None:
+    for path, file in project.files.items():
+        secure = {each.name for each in file.of_kind("param") if each.decorator("secure")}
+        for output in file.of_kind("output"):
+            assert output.value is not None
+            names = {node.name for node in tree.walk(output.value) if isinstance(node, tree.Name)}
+            calls = {node.function for node in tree.walk(output.value) if isinstance(node, tree.Call)}
+            assert not names & secure, f"{path.name}: {output.name}"
+            assert not any(call.startswith("list") for call in calls), f"{path.name}: {output.name}"
+            assert not re.search(r"password|connectionString|accountKey", output.name, re.IGNORECASE), output.name
+
+
+def test_secrets_come_in_by_secure_parameters_without_a_value(project: Project) -> None:
+    for path, file in project.files.items():
+        for each in file.of_kind("param"):
+            looks_secret = re.search(r"token$|password|secret$|^value$", each.name, re.IGNORECASE)
+            assert not looks_secret or each.decorator("secure") is not None, f"{path.name}: {each.name}"
+            if each.decorator("secure") is not None:
+                assert each.value in {None, tree.Literal("")}, f"{path.name}: {each.name}"
+
+
+def test_no_template_and_no_data_has_a_wide_role() -> None:
+    for path in [*INFRA.rglob("*.bicep"), *INFRA.rglob("*.json")]:
+        for role, name in FORBIDDEN_ROLES.items():
+            assert role not in path.read_text(), f"{path.name}: {name}"
+
+
+def test_roles_are_assigned_in_one_module_and_above_the_group_in_one_other(project: Project) -> None:
+    assigning = {path.name for path, each in made(project) if kind(each) == "Microsoft.Authorization/roleAssignments"}
+
+    assert assigning == {"roles.bicep", "subscription-roles.bicep"}
+
+
+def test_every_resource_sends_its_diagnostics(project: Project) -> None:
+    silent = []
+    for path, file in project.files.items():
+        diagnosed = {
+            node.name
+            for each in file.of_kind("resource")
+            if kind(each) == "Microsoft.Insights/diagnosticSettings"
+            for node in tree.walk(each.body().get("scope") or tree.Literal(None))
+            if isinstance(node, tree.Name)
+        }
+        for each in file.of_kind("resource"):
+            is_child = kind(each).count("/") > 1
+            if not (each.existing or is_child or kind(each) in QUIET or each.name in diagnosed):
+                silent.append(f"{path.name}: {each.name} ({kind(each)})")
+    assert silent == []
+
+
+def test_one_api_version_a_resource_type(project: Project) -> None:
+    versions: dict[str, set[str]] = {}
+    for file in project.files.values():
+        for each in file.of_kind("resource"):
+            versions.setdefault(kind(each).lower(), set()).add(each.reference.partition("@")[2])
+
+    assert {name: sorted(found) for name, found in versions.items() if len(found) > 1} == {}
+
+
+def test_every_parameter_says_whether_it_must_be_given(project: Project) -> None:
+    for path, file in project.files.items():
+        for each in file.of_kind("param"):
+            description = each.decorator("description")
+            assert description is not None, f"{path.name}: {each.name}"
+            (text,) = description.arguments
+            assert isinstance(text, tree.Literal)
+            wanted = "Optional. " if each.value is not None else "Required. "
+            assert str(text.value).startswith((wanted, "Conditional. ")), f"{path.name}: {each.name}"
+
+
+def test_every_output_is_described(project: Project) -> None:
+    bare = [
+        f"{path.name}: {each.name}"
+        for path, file in project.files.items()
+        for each in file.of_kind("output")
+        if each.decorator("description") is None
+    ]
+    assert bare == []
+
+
+def test_every_type_of_the_data_refuses_keys_it_does_not_know(project: Project) -> None:
+    types = project.files[INFRA / "types.bicep"].of_kind("type")
+
+    assert types
+    assert [each.name for each in types if not (each.decorator("sealed") and each.decorator("export"))] == []
+
+
+def test_modules_are_local(project: Project) -> None:
+    for file in project.files.values():
+        assert [each.reference for each in file.of_kind("module") if each.reference.startswith(("br", "ts"))] == []

@@ -1,0 +1,180 @@
+"""One truth for wiring: functions, settings, queues, tables and containers of the code and of infra/ agree."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.bicep import tree
+from tests.infra.bicep.project import Project
+from tests.infra.conftest import INFRA, ROOT, data
+from tidegate.bootstrap import WORK_QUEUE
+from tidegate.settings import PREFIX, Settings
+
+ENVIRONMENTS = ("dev", "int", "pro")
+
+PLATFORM = {
+    "AzureWebJobsStorage__blobServiceUri",
+    "AzureWebJobsStorage__queueServiceUri",
+    "AzureWebJobsStorage__tableServiceUri",
+    "AzureWebJobsStorage__credential",
+    "AzureWebJobsStorage__clientId",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+}
+
+
+def registered() -> dict[str, set[str]]:
+    """Function name -> the decorators of its trigger, read from the source: nothing of the app is started."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "functions").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                calls = [each for each in node.decorator_list if isinstance(each, ast.Call)]
+                names = {each.func.attr: each for each in calls if isinstance(each.func, ast.Attribute)}
+                if "function_name" in names:
+                    found[ast.literal_eval(names["function_name"].args[0])] = set(names)
+    return found
+
+
+def test_every_function_runs_in_exactly_one_app() -> None:
+    functions = data("functions")
+
+    assert sorted(functions["events"] + functions["api"]) == sorted(registered())
+
+
+def test_people_reach_http_functions_only_and_all_of_them() -> None:
+    http = {name for name, decorators in registered().items() if "route" in decorators}
+
+    assert set(data("functions")["api"]) == http
+
+
+def test_every_subscription_names_a_function_with_an_event_trigger() -> None:
+    triggers = {name for name, decorators in registered().items() if "event_grid_trigger" in decorators}
+    named = {each["function"] for each in data("events")["subscriptions"]}
+
+    assert named == triggers
+
+
+def test_what_stays_warm_takes_events() -> None:
+    assert set(data("functions")["alwaysReady"]) <= {each["function"] for each in data("events")["subscriptions"]}
+
+
+def test_alert_queries_name_functions_that_exist() -> None:
+    named = {
+        name for each in data("alerts")["alerts"] for name in re.findall(r"OperationName == '(\w+)'", each["query"])
+    }
+    triggers = {name for name in named if "/" not in name and "_" in name}
+
+    assert triggers
+    assert triggers <= set(registered())
+
+
+def settings_of(project: Project, *names: str) -> dict[str, tree.Expr]:
+    """Members of object variables, and of objects that calls of union() add, in one file."""
+    found: dict[str, tree.Expr] = {}
+    for file in (project.files[INFRA / "main.bicep"], project.files[INFRA / "modules" / "function-app.bicep"]):
+        for each in file.of_kind("var", "module"):
+            if each.value is not None and each.name in names:
+                for node in tree.walk(each.value):
+                    if isinstance(node, tree.Object):
+                        found |= {
+                            str(key.value): value for key, value in node.properties if isinstance(key, tree.Literal)
+                        }
+    return found
+
+
+@pytest.mark.parametrize("app", ["eventsApp", "apiApp"])
+def test_the_app_settings_are_exactly_the_fields_of_settings(app: str, project: Project) -> None:
+    given = {name for name in settings_of(project, "commonSettings", app) if name.startswith(PREFIX)}
+
+    assert given == {f"{PREFIX}{field.name.upper()}" for field in dataclasses.fields(Settings)}
+
+
+def test_the_platform_settings_use_no_key(project: Project) -> None:
+    assert set(settings_of(project, "platformSettings")) == PLATFORM
+
+
+def test_no_app_setting_fakes_the_sign_in(project: Project) -> None:
+    """The platform sets WEBSITE_AUTH_ENABLED where sign-in stands in front of the app; the code trusts it for that."""
+    for path in project.files:
+        assert "WEBSITE_AUTH_ENABLED" not in path.read_text()
+
+
+def test_queues_tables_and_containers_are_those_of_the_code(project: Project) -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    state = data("state")
+
+    assert state["queues"] == [WORK_QUEUE, f"{WORK_QUEUE}-poison"]
+    assert state["tables"] == [f"{defaults['table']}{part}" for part in ("state", "list")]
+    assert state["containers"][0] == defaults["evidence_container"]
+    assert data("events")["deadLetterContainer"] == defaults["dead_letter_container"]
+    assert defaults["dead_letter_container"] in state["containers"]
+    assert settings_of(project, "commonSettings")["TIDEGATE_TABLE"] == tree.Literal(str(defaults["table"]))
+
+
+def test_packages_lie_in_containers_that_are_made(project: Project) -> None:
+    main = project.files[INFRA / "main.bicep"]
+    wanted = set()
+    for name in ("eventsApp", "apiApp"):
+        declared = main.named(name)
+        assert declared is not None
+        params = declared.body().get("params")
+        assert isinstance(params, tree.Object)
+        container = params.get("packageContainer")
+        assert isinstance(container, tree.Literal)
+        wanted.add(container.value)
+
+    assert len(wanted) == 2
+    assert wanted <= set(data("state")["containers"])
+
+
+def parameters(path: Path) -> dict[str, Any]:
+    return {name: each["value"] for name, each in json.loads(path.read_text())["parameters"].items()}
+
+
+@pytest.mark.parametrize("environment", [*ENVIRONMENTS, ""])
+def test_a_parameter_file_gives_what_must_be_given_and_nothing_unknown(environment: str, project: Project) -> None:
+    path = INFRA / (f"main.parameters.{environment}.json" if environment else "main.parameters.json")
+    declared = project.files[INFRA / "main.bicep"].of_kind("param")
+    given = set(parameters(path))
+
+    assert given <= {each.name for each in declared}
+    assert {each.name for each in declared if each.value is None} <= given
+    assert not {each.name for each in declared if each.decorator("secure")} & given
+
+
+def test_environments_differ_in_values_and_not_in_what_they_say() -> None:
+    names = [set(parameters(INFRA / f"main.parameters.{each}.json")) for each in ENVIRONMENTS]
+
+    assert names[0] == names[1] == names[2]
+
+
+def test_groups_of_an_environment_are_groups_of_the_work_packages() -> None:
+    known = {each["group"] for workspace in data("workspaces")["workspaces"] for each in workspace["groups"]}
+    for environment in ENVIRONMENTS:
+        assert set(parameters(INFRA / f"main.parameters.{environment}.json")["groupIds"]) <= known
+
+
+def test_production_is_private_and_has_the_cores_that_it_needs() -> None:
+    pro = parameters(INFRA / "main.parameters.pro.json")
+
+    assert pro["networkMode"] == "private"
+    assert pro["kubernetesPurpose"] == "production"
+    assert pro["kubernetesNodeCount"] * pro["kubernetesCoresPerNode"] >= 12
+
+
+def test_the_machine_gets_every_file_that_its_first_boot_names() -> None:
+    folder = INFRA / "data" / "training-vm"
+    template = (INFRA / "modules" / "training-vm.bicep").read_text()
+    places = set(re.findall(r"@[A-Z]+@", (folder / "cloud-init.yaml").read_text()))
+
+    assert places == set(re.findall(r"'(@[A-Z]+@)'", template))
+    for script in re.findall(r"training-vm/([\w.-]+)'", template):
+        assert (folder / script).is_file()
