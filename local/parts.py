@@ -22,7 +22,7 @@ from local.ports import Ports
 from local.storage_account import StorageAccount, open_account
 
 ROOT = Path(__file__).parents[1]
-_ANSWER_LIMIT_S = 2
+_ANSWER_LIMIT_S = 5
 _CREDENTIALS = ("AZURE_", "IDENTITY_", "MSI_")
 """Prefixes of variables that may hold credentials of the real Azure: no part has a use for them."""
 

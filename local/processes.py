@@ -66,7 +66,7 @@ def is_alive(process: Process) -> bool:
 
 def stop(processes: Iterable[Process], grace_s: float = 10) -> None:
     """End them and all that runs in their sessions: SIGTERM, and SIGKILL for what is left after `grace_s` seconds."""
-    leaders = [process for process in processes if process.boot == boot_id()]
+    leaders = list(processes)
     everyone = [*leaders, *(member for leader in leaders for member in session_members(leader))]
     for leader in leaders:
         _signal(leader, signal.SIGTERM)

@@ -21,6 +21,7 @@ class StorageAccount:
     """One account in Azurite. Its endpoints are path-style plain HTTP.
 
     Azurite answers table transactions with 500 at production-style host names (Azure/Azurite issues 1141 and 2322).
+    It writes to disk every few seconds and when it is stopped: killed, it loses the last writes, as Azure would not.
     """
 
     ports: Ports

@@ -19,6 +19,8 @@ from local.processes import Process
 READY_LIMIT_S = 60
 """Seconds a part may take to answer; it takes a second on an idle machine, and several on a loaded one."""
 _POLL_S = 0.03
+_RELEASE_S = 5
+"""Seconds a killed process may hold its ports: it counts as dead when its first thread is, and others end later."""
 _LOG_LINES = 15
 
 
@@ -96,7 +98,7 @@ class Supervisor:
             return record.process
         if record:  # another command, or dead: what is left of it may hold the ports
             processes.stop([record.process])
-        _require_free_ports(part)
+        _require_free_ports(part, _RELEASE_S if record else 0)
         return self._spawn(part, launch)
 
     def _spawn(self, part: Part, launch: Launch) -> Process:
@@ -152,11 +154,16 @@ class Supervisor:
             yield
 
 
-def _require_free_ports(part: Part) -> None:
+def _require_free_ports(part: Part, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
     for field, port in part.ports.items():
-        if not port_owner.is_free(port):
-            move = f"TIDEGATE_PORT_{field.upper()}=..."
-            raise StackError(f"{part.name}: port {port} is in use by {port_owner.owner(port)}; end it, or set {move}")
+        while not port_owner.is_free(port):
+            if time.monotonic() >= deadline:
+                move = f"TIDEGATE_PORT_{field.upper()}=..."
+                raise StackError(
+                    f"{part.name}: port {port} is in use by {port_owner.owner(port)}; end it, or set {move}"
+                )
+            time.sleep(_POLL_S)
 
 
 def _end_of(log: Path) -> str:

@@ -107,6 +107,7 @@ def test_up_repairs_a_killed_part_and_leaves_the_others_alone(stack: Stack, part
     while processes.is_alive(killed):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    assert local("status", state=stack.state, environment=variables(stack)).returncode == 1
     stack.up()
     after = pids(stack)
     assert {row.state for row in stack.status()} == {State.RUNNING}
@@ -141,12 +142,36 @@ def test_down_leaves_nothing_of_a_stack_running(tmp_path: Path) -> None:
 
 
 @pytest.mark.stack
+def test_what_storage_holds_survives_down_and_up(tmp_path: Path) -> None:
+    keep = """
+import os
+from azure.storage.blob import BlobServiceClient
+with BlobServiceClient.from_connection_string(os.environ["STORAGE"]) as service:
+    service.create_container("kept")
+"""
+    look = """
+import os
+from azure.storage.blob import BlobServiceClient
+with BlobServiceClient.from_connection_string(os.environ["STORAGE"]) as service:
+    print([each.name for each in service.list_containers() if each.name == "kept"])
+"""
+    stack = Stack(tmp_path, free_ports(), app=SAMPLE_APP)
+    with stack:
+        run(keep, {"STORAGE": stack.storage_connection})
+    with stack:
+        assert run(look, {"STORAGE": stack.storage_connection}) == "['kept']"
+
+
+@pytest.mark.stack
 def test_an_app_that_cannot_be_loaded_is_told_with_its_reason_and_soon(tmp_path: Path) -> None:
     app = tmp_path / "app"
     app.mkdir()
     (app / "function_app.py").write_text("raise RuntimeError('the sample is broken')\n")
     (app / "host.json").write_text('{"version": "2.0"}')
-    with pytest.raises(StackError, match="the sample is broken"), Stack(tmp_path / "state", free_ports(), app=app):
+    with (
+        pytest.raises(StackError, match=r"^functions: .*the sample is broken"),
+        Stack(tmp_path / "state", free_ports(), app=app),
+    ):
         raise AssertionError("the stack came up")
 
 
