@@ -11,6 +11,7 @@ from local.cloud import (
     key_vault,
     recorder,
     registry_auth,
+    registry_blobs,
     registry_control,
     registry_data,
     registry_events,
@@ -30,7 +31,7 @@ def create_app(options: Options) -> web.Application:
     identity.install(cloud)
     key_vault.install(cloud)
     resources.install(cloud, registries)
-    for service in (registry_control, registry_auth, registry_data, registry_listing, registry_events):
+    for service in (registry_blobs, registry_control, registry_auth, registry_data, registry_listing, registry_events):
         service.install(cloud, registries)
     registry_tasks.install(cloud)
     event_grid.install(cloud)

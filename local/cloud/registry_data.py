@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
-import aiohttp
 from aiohttp import web
-from multidict import CIMultiDict
-from yarl import URL
 
 from local.cloud.core import Cloud
 from local.cloud.errors import RegistryError
 from local.cloud.manifests import MANIFEST_LIMIT, OCI_INDEX, Manifest, parse_manifest
+from local.cloud.pass_through import pass_through
 from local.cloud.registries import Registries, Registry
 from local.cloud.registry_auth import require_access
+from local.cloud.registry_blobs import blob_link
 
-_NOT_PASSED = frozenset(
-    (
-        "authorization",
-        "connection",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "transfer-encoding",
-        "upgrade",
-    )
-)
 _ACTIONS = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}
 """Action of a scope that a method needs; any other method pushes."""
 
@@ -42,6 +28,7 @@ def install(cloud: Cloud, registries: Registries) -> None:
     router.add_put("/v2/{name:.+}/manifests/{reference}", data.put_manifest)
     router.add_delete("/v2/{name:.+}/manifests/{reference}", data.delete_manifest)
     router.add_get("/v2/{name:.+}/manifests/{reference}", data.get_manifest)
+    router.add_get("/v2/{name:.+}/blobs/{digest:sha256:[0-9a-f]{64}}", data.blob, allow_head=False)
     router.add_route("*", "/v2/{name:.+}/blobs/{rest:.*}", data.blobs)
     router.add_get("/v2/{name:.+}/tags/list", data.read)
 
@@ -69,6 +56,11 @@ class _DataPlane:
         registry, name = self._authorized(request)
         registry.locks.check_read(name, request.match_info["reference"])
         return await self._pass(request, registry)
+
+    async def blob(self, request: web.Request) -> web.StreamResponse:
+        """The bytes of a blob are elsewhere, as in Azure: at the data endpoint, under a link that is its own proof."""
+        registry, name = self._authorized(request)
+        raise web.HTTPTemporaryRedirect(blob_link(registry, name, request.match_info["digest"]))
 
     async def blobs(self, request: web.Request) -> web.StreamResponse:
         upload = request.match_info["rest"].startswith("uploads/")  # ending one with DELETE is part of pushing
@@ -118,26 +110,8 @@ class _DataPlane:
         require_access(request, registry, "repository", name, action or _ACTIONS.get(request.method, "push"))
         return registry, name
 
-    async def _pass(
-        self, request: web.Request, registry: Registry, body: bytes | aiohttp.StreamReader | None = None
-    ) -> web.StreamResponse:
-        """The same call to docker-registry. Bodies stream both ways; a Location names the host that the client knows."""
-        if body is None and request.body_exists:
-            body = request.content
-        url = registry.upstream.url(request.raw_path)
-        async with self._cloud.http.request(
-            request.method, url, data=body, headers=_passed_headers(request.headers), allow_redirects=False
-        ) as upstream:
-            headers = _answer_headers(upstream.headers, registry)
-            if request.method != "GET":
-                content = None if request.method == "HEAD" else await upstream.read()
-                return web.Response(status=upstream.status, headers=headers, body=content)
-            response = web.StreamResponse(status=upstream.status, headers=headers)
-            await response.prepare(request)
-            async for chunk in upstream.content.iter_chunked(1 << 20):
-                await response.write(chunk)
-            await response.write_eof()
-            return response
+    async def _pass(self, request: web.Request, registry: Registry, content: bytes | None = None) -> web.StreamResponse:
+        return await pass_through(self._cloud, registry, request, content=content)
 
 
 async def list_referrers(registry: Registry, repository: str, subject: str) -> list[dict[str, Any]]:
@@ -176,19 +150,3 @@ async def _manifest_of(request: web.Request) -> Manifest:
     if reference.startswith("sha256:") and reference != "sha256:" + hashlib.sha256(content).hexdigest():
         raise RegistryError(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
     return manifest
-
-
-def _passed_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Go clients send one Accept line a type; docker-registry must see all of them, so repeated lines are joined."""
-    passed: dict[str, str] = {}
-    for name, value in headers.items():
-        if name.lower() not in _NOT_PASSED:
-            passed[name] = f"{passed[name]}, {value}" if name in passed else value
-    return passed
-
-
-def _answer_headers(headers: Mapping[str, str], registry: Registry) -> CIMultiDict[str]:
-    answer = CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in _NOT_PASSED)
-    if location := answer.get("Location"):
-        answer["Location"] = f"https://{registry.host}{URL(location, encoded=True).raw_path_qs}"
-    return answer

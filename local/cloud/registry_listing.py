@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from aiohttp import web
 
 from local.cloud.core import Cloud
 from local.cloud.errors import RegistryError
-from local.cloud.manifests import Manifest
 from local.cloud.registries import Registries, Registry
 from local.cloud.registry_auth import require_access
 from local.cloud.registry_data import forget_manifest, tags_of
+from local.cloud.registry_descriptions import describe_manifest, describe_tag, digests_in, tags_in
 from local.cloud.untagging import remove_tag
 
 _DEFAULT_PAGE = 100
@@ -52,8 +50,8 @@ class _Listing:
     async def tags(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_read")
         wanted = request.query.get("digest")
-        names, headers = _page(request, [tag for tag in await _tags(registry, name) if _listed(registry, name, tag)])
-        described = [await _describe_tag(registry, name, tag) for tag in names]
+        names, headers = _page(request, [tag for tag in await tags_in(registry, name) if _listed(registry, name, tag)])
+        described = [await describe_tag(registry, name, tag) for tag in names]
         shown = [tag for tag in described if wanted in (None, tag["digest"])]
         return web.json_response({**_owner(registry, name), "tags": shown}, headers=headers)
 
@@ -63,7 +61,7 @@ class _Listing:
 
     async def change_tag(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_write")
-        await _describe_tag(registry, name, request.match_info["item"])
+        await describe_tag(registry, name, request.match_info["item"])
         await _change(request, registry, name, request.match_info["item"])
         return await _tag_answer(registry, name, request.match_info["item"])
 
@@ -71,15 +69,15 @@ class _Listing:
         """Remove the tag; its manifest stays. No event, as in Azure."""
         registry, name = self._authorized(request, "delete")
         tag = request.match_info["item"]
-        await _describe_tag(registry, name, tag)
+        await describe_tag(registry, name, tag)
         registry.locks.check_delete(name, tag)
         await remove_tag(registry, name, tag)
         return web.Response(status=202)
 
     async def manifests(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_read")
-        digests, headers = _page(request, await _digests(registry, name))
-        described = [await _describe_manifest(registry, name, digest) for digest in digests]
+        digests, headers = _page(request, await digests_in(registry, name))
+        described = [await describe_manifest(registry, name, digest) for digest in digests]
         return web.json_response({**_owner(registry, name), "manifests": described}, headers=headers)
 
     async def manifest(self, request: web.Request) -> web.Response:
@@ -89,7 +87,7 @@ class _Listing:
     async def change_manifest(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_write")
         digest = request.match_info["item"]
-        await _describe_manifest(registry, name, digest)
+        await describe_manifest(registry, name, digest)
         await _change(request, registry, name, digest)
         return await _manifest_answer(registry, name, digest)
 
@@ -99,14 +97,14 @@ class _Listing:
 
     async def change_repository(self, request: web.Request) -> web.Response:
         registry, name = self._authorized(request, "metadata_write")
-        await _tags(registry, name)
+        await tags_in(registry, name)
         await _change(request, registry, name, "")
         return await _repository_answer(registry, name)
 
     async def delete_repository(self, request: web.Request) -> web.Response:
         """All manifests or, when one thing in it is locked, none."""
         registry, name = self._authorized(request, "delete")
-        tags, digests = await _tags(registry, name), await _digests(registry, name)
+        tags, digests = await tags_in(registry, name), await digests_in(registry, name)
         registry.locks.check_delete(name, *tags, *digests)
         for digest in digests:
             named = await tags_of(registry, name, digest)
@@ -122,7 +120,7 @@ class _Listing:
 
 
 async def _repository_answer(registry: Registry, name: str) -> web.Response:
-    tags, digests = await _tags(registry, name), await _digests(registry, name)
+    tags, digests = await tags_in(registry, name), await digests_in(registry, name)
     created = sorted(registry.catalog.created(name, digest) for digest in digests)
     return web.json_response(
         {
@@ -137,81 +135,12 @@ async def _repository_answer(registry: Registry, name: str) -> web.Response:
 
 
 async def _tag_answer(registry: Registry, name: str, tag: str) -> web.Response:
-    return web.json_response({**_owner(registry, name), "tag": await _describe_tag(registry, name, tag)})
+    return web.json_response({**_owner(registry, name), "tag": await describe_tag(registry, name, tag)})
 
 
 async def _manifest_answer(registry: Registry, name: str, digest: str) -> web.Response:
-    described = await _describe_manifest(registry, name, digest)
+    described = await describe_manifest(registry, name, digest)
     return web.json_response({**_owner(registry, name), "manifest": described})
-
-
-async def _tags(registry: Registry, repository: str) -> list[str]:
-    tags = await registry.upstream.tags(repository)
-    if tags is None:
-        raise RegistryError(404, "NAME_UNKNOWN", f"repository {repository} is not found")
-    return tags
-
-
-async def _digests(registry: Registry, repository: str) -> list[str]:
-    """Manifests that are there: those under a tag, what these list, and those the catalog knows without a tag."""
-    found: dict[str, Manifest] = {}
-    waiting = [*registry.catalog.digests(repository), *await _tags(registry, repository)]
-    while waiting:
-        reference = waiting.pop(0)
-        if reference in found:
-            continue
-        manifest = await registry.upstream.manifest(repository, reference)
-        if manifest is not None:
-            found[manifest.digest] = manifest
-            registry.catalog.record(repository, manifest, None if reference.startswith("sha256:") else reference)
-            waiting += [child.digest for child in manifest.children]
-    return sorted(found)
-
-
-async def _describe_tag(registry: Registry, repository: str, tag: str) -> dict[str, Any]:
-    manifest = await registry.upstream.manifest(repository, tag)
-    if manifest is None:
-        raise RegistryError(404, "TAG_UNKNOWN", f"the specified tag {tag} does not exist")
-    registry.catalog.record(repository, manifest, tag)
-    created, updated = registry.catalog.tag_times(repository, tag)
-    return {
-        "name": tag,
-        "digest": manifest.digest,
-        "createdTime": created,
-        "lastUpdateTime": updated,
-        "signed": False,
-        "changeableAttributes": registry.locks.attributes(repository, tag),
-    }
-
-
-async def _describe_manifest(registry: Registry, repository: str, digest: str) -> dict[str, Any]:
-    manifest = await registry.upstream.manifest(repository, digest)
-    if manifest is None:
-        raise RegistryError(404, "MANIFEST_UNKNOWN", f"manifest {digest} is not found")
-    registry.catalog.record(repository, manifest)
-    created = registry.catalog.created(repository, digest)
-    tags = await tags_of(registry, repository, digest)
-    described = {
-        "digest": digest,
-        "imageSize": sum(blob.size for blob in manifest.blobs),
-        "createdTime": created,
-        "lastUpdateTime": created,
-        "mediaType": manifest.media_type,
-        "tags": tags,
-        "changeableAttributes": registry.locks.attributes(repository, digest),
-    }
-    if manifest.config_type:
-        described["configMediaType"] = manifest.config_type
-    return described | await _platform(registry, repository, manifest)
-
-
-async def _platform(registry: Registry, repository: str, manifest: Manifest) -> dict[str, Any]:
-    """Architecture and system of an image; nothing for an index or an artifact."""
-    if manifest.config_type is None or not manifest.config_type.endswith(("image.config.v1+json", "image.v1+json")):
-        return {}
-    text = await registry.upstream.blob_text(repository, manifest.blobs[0].digest)
-    config = json.loads(text) if text else {}
-    return {name: config[name] for name in ("architecture", "os") if name in config}
 
 
 async def _change(request: web.Request, registry: Registry, repository: str, item: str) -> None:

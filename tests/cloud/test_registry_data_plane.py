@@ -156,6 +156,22 @@ def test_an_upload_goes_on_at_the_registrys_own_host_name(call: Call, repository
     assert blob.content == content
 
 
+def test_a_blob_is_read_at_the_data_endpoint_without_the_token(
+    data_plane: requests.Session, staging: Pusher, refresh_token: str
+) -> None:
+    digest = staging.blob(b"bytes")
+    url = f"https://{HOST}/v2/{staging.repository}/blobs/{digest}"
+    answer = data_plane.get(url, auth=(USER, refresh_token), allow_redirects=False, timeout=10)
+    assert answer.status_code == 307
+    link = answer.headers["Location"]
+    assert link.startswith(f"https://{world.STAGING}.{world.LOCATION}.data.azurecr.io/")
+    assert data_plane.get(link, timeout=10).content == b"bytes"
+    assert data_plane.get(link, headers={"Range": "bytes=1-2"}, timeout=10).content == b"yt"
+    assert data_plane.get(link, auth=(USER, refresh_token), timeout=10).status_code == 400
+    other = link.replace(digest, staging.blob(b"other bytes"))
+    assert data_plane.get(other, timeout=10).status_code == 403
+
+
 def test_a_head_gives_the_size_without_the_bytes(call: Call, staging: Pusher) -> None:
     digest = staging.image("v1")
     answer = call("HEAD", f"/v2/{staging.repository}/manifests/v1", headers={"Accept": ACCEPT})
