@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import START
@@ -20,6 +20,7 @@ from tidegate.errors import PermanentError, StateConflict, TransientError
 from tidegate.ports import AuditRow, Row
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(alphabet=st.sampled_from("a🐚ü"), max_size=50).map(lambda text: text * 2_000))
 def test_pieces_fit_a_property_and_join_to_the_body(body: str) -> None:
     entity = table_entities.record_entity(Row("key", "image", body))

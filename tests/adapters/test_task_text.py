@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local.cloud.task_yaml import RunVariables, parse_task
@@ -42,6 +42,7 @@ def test_the_image_under_test_is_shut_in() -> None:
         assert forbidden not in step.arguments
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 @given(st.lists(WORDS, max_size=5), WORDS)
 def test_arguments_arrive_as_they_are(command: list[str], value: str) -> None:
     test = dataclasses.replace(TEST, command=tuple(command), environment=(("V", value),))
@@ -49,6 +50,7 @@ def test_arguments_arrive_as_they_are(command: list[str], value: str) -> None:
     assert step.arguments == ("docker", "run", *limits(test), NAME, *command)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(WORDS, max_size=5))
 def test_a_shell_would_read_the_same_arguments(command: list[str]) -> None:
     test = dataclasses.replace(TEST, command=tuple(command))

@@ -66,7 +66,8 @@ def _platform_image(manifest: Manifest, config: Callable[[Descriptor], bytes]) -
         raise PermanentError(f"{manifest.digest}: no configuration")
     where = f"{manifest.digest}: configuration"
     document = mapping(read_json(config(manifest.config), where), where)
-    runtime = mapping(document.get("config") or {}, where)
+    said = document.get("config")
+    runtime = {} if said is None else mapping(said, where)
     return PlatformImage(
         digest=manifest.digest,
         platform=platform(document),
