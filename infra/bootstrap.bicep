@@ -1,4 +1,4 @@
-// Once per environment, by an owner: the resource group, and the identity that pipelines deploy as, trusted by its repository alone.
+// Once per environment, by an owner: its resource group, and the identity that pipelines deploy as, in a group that outlives it.
 
 targetScope = 'subscription'
 
@@ -15,6 +15,9 @@ param location string
 @description('Optional. Name of the resource group.')
 param resourceGroupName string = 'rg-tidegate-${environmentName}'
 
+@description('Optional. Name of the resource group of the pipeline\'s identity.')
+param pipelineGroupName string = 'rg-tidegate-${environmentName}-pipeline'
+
 @description('Optional. Tags.')
 param tags object = {}
 
@@ -29,9 +32,15 @@ resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   tags: tags
 }
 
+resource pipelineGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: pipelineGroupName
+  location: location
+  tags: tags
+}
+
 module pipelineIdentity 'modules/pipeline-identity.bicep' = {
   name: 'pipeline-identity'
-  scope: group
+  scope: pipelineGroup
   params: {
     name: 'id-tidegate-pipeline'
     location: location

@@ -29,6 +29,9 @@ param networkAddressPrefix string = '10.40'
 @description('Optional. Resource id of a Key Vault to use instead of a new one; it must use Azure roles.')
 param existingKeyVaultId string = ''
 
+@description('Optional. Whether the vault was deleted with its environment and is brought back; infra/scripts/deploy finds out.')
+param recoverKeyVault bool = false
+
 @description('Optional. Resource id of a Log Analytics workspace to use instead of a new one.')
 param existingLogAnalyticsId string = ''
 
@@ -359,6 +362,7 @@ module keyVault 'modules/key-vault.bicep' = if (empty(existingKeyVaultId)) {
     name: names.keyVault
     location: location
     tags: allTags
+    recover: recoverKeyVault
     endpointSubnetId: endpointSubnetId
     logAnalyticsId: logAnalyticsId
   }

@@ -11,6 +11,9 @@ param location string
 @description('Optional. Tags.')
 param tags object = {}
 
+@description('Optional. Bring back the deleted vault of this name instead of making one.')
+param recover bool = false
+
 @description('Optional. Subnet of the private endpoint; empty: the vault has a public address.')
 param endpointSubnetId string = ''
 
@@ -24,6 +27,7 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   location: location
   tags: tags
   properties: {
+    createMode: recover ? 'recover' : 'default'
     tenantId: subscription().tenantId
     sku: {
       family: 'A'

@@ -120,10 +120,11 @@ def provider_problems(providers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"provider {name}: not registered; az provider register --namespace {name} --wait"
 
 
-def name_problems(taken: Mapping[str, str]) -> Iterator[str]:
-    """Names that somebody else has; `taken` says why by name."""
-    for name, reason in taken.items():
-        yield f"name {name}: {reason}"
+def name_problems(registries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Registry names that somebody else has, from the checkNameAvailability API: they are unique in all of Azure."""
+    for name, answer in registries.items():
+        if not answer["nameAvailable"]:
+            yield f"name {name}: {answer.get('message') or 'is taken'}"
 
 
 def problems(environment: Environment, az: Callable[[Sequence[str]], Any] = ask) -> Iterator[str]:
@@ -143,18 +144,36 @@ def problems(environment: Environment, az: Callable[[Sequence[str]], Any] = ask)
     subscription = az(["account", "show"])["id"]
     url = f"/subscriptions/{subscription}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
     yield from permission_problems(az(["rest", "--method", "get", "--url", url])["value"])
-    yield from name_problems(_taken(environment, subscription, az))
+    yield from name_problems(_names(environment, subscription, az))
 
 
-def _taken(environment: Environment, subscription: str, az: Callable[[Sequence[str]], Any]) -> dict[str, str]:
-    """A deleted vault keeps its name for 90 days: the one name that a second life of an environment trips over."""
-    deleted = az(["keyvault", "list-deleted", "--subscription", subscription, "--resource-type", "vault"])
-    group = f"/resourcegroups/{environment.resource_group}/".lower()
-    return {
-        each["name"]: "a deleted vault of this environment has it; az keyvault recover --name " + each["name"]
-        for each in deleted
-        if group in each["properties"]["vaultId"].lower()
-    }
+def _names(environment: Environment, subscription: str, az: Callable[[Sequence[str]], Any]) -> dict[str, Any]:
+    """Availability of the names that a first deployment takes; main.bicep derives them, so Azure is asked for them.
+
+    Names end in a token of subscription, environment and region: somebody else has one only by intent, and the registries
+    are where that would hurt. A group that already holds the registry owns the name.
+    """
+    if az(["group", "exists", "--name", environment.resource_group]):
+        return {}
+    query = ["--query", "properties.validatedResources[?contains(id, '/registries/')].id"]
+    command = [
+        "deployment",
+        "sub",
+        "validate",
+        "--location",
+        environment.location,
+        "--name",
+        f"tidegate-{environment.name}",
+    ]
+    files = ["--template-file", str(environments.INFRA / "main.bicep")]
+    files += ["--parameters", f"@{environments.INFRA / f'main.parameters.{environment.name}.json'}"]
+    url = f"/subscriptions/{subscription}/providers/Microsoft.ContainerRegistry/checkNameAvailability?api-version=2025-11-01"
+    found: dict[str, Any] = {}
+    for resource in az([*command, *files, *query]) or ():
+        name = resource.rpartition("/")[2]
+        body = f'{{"name": "{name}", "type": "Microsoft.ContainerRegistry/registries"}}'
+        found[name] = az(["rest", "--method", "post", "--url", url, "--body", body])
+    return found
 
 
 def main(name: str) -> int:

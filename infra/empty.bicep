@@ -1,0 +1,1 @@
+// Nothing: deployed in mode Complete, it empties a resource group (infra/scripts/deploy destroy).

@@ -1,0 +1,175 @@
+"""What preflight finds, from answers of the shape that `az` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.scripts import environments, preflight, traffic
+from infra.scripts.environments import Machines
+from tests.infra.conftest import INFRA
+
+D4 = {
+    "name": "Standard_D4s_v5",
+    "family": "standardDSv5Family",
+    "capabilities": [{"name": "vCPUs", "value": "4"}, {"name": "LowPriorityCapable", "value": "True"}],
+    "restrictions": [],
+}
+T4 = {
+    "name": "Standard_NC4as_T4_v3",
+    "family": "Standard NCASv3_T4 Family",
+    "capabilities": [{"name": "vCPUs", "value": "4"}, {"name": "LowPriorityCapable", "value": "False"}],
+    "restrictions": [{"type": "Location", "reasonCode": "NotAvailableForSubscription"}],
+}
+OFFERED = preflight.sizes([D4, T4])
+
+
+def machines(size: str = "Standard_D4s_v5", most: int = 2, *, spot: bool = False, cores: int = 0) -> Machines:
+    return Machines("nodes", "westeurope", size, most, spot, cores, fewest=2)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "problem"),
+    [
+        (machines(), ""),
+        (machines("standard_d4S_V5"), ""),
+        (machines("Standard_X1"), "nodes: Standard_X1 does not exist in westeurope"),
+        (machines("Standard_NC4as_T4_v3"), "closed to this subscription (NotAvailableForSubscription)"),
+        (machines(spot=True), ""),
+        (machines(cores=8), ""),
+        (machines(cores=12), "2 x Standard_D4s_v5 are 8 cores, production needs 12"),
+    ],
+)
+def test_a_size_that_cannot_be_had_is_named_with_its_reason(wanted: Machines, problem: str) -> None:
+    found = list(preflight.size_problems([wanted], OFFERED))
+
+    assert len(found) == bool(problem)
+    assert problem in "".join(found)
+
+
+def test_a_size_that_is_never_spot_is_named() -> None:
+    offered = preflight.sizes([{**T4, "restrictions": []}])
+
+    assert list(preflight.size_problems([machines("Standard_NC4as_T4_v3", spot=True)], offered)) == [
+        "nodes: Standard_NC4as_T4_v3 cannot be had as spot"
+    ]
+
+
+def usage(family: str, used: int, limit: int) -> dict[str, Any]:
+    return {"name": {"value": family}, "currentValue": used, "limit": str(limit)}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "usages", "problem"),
+    [
+        ([machines(most=2)], [usage("standardDSv5Family", 0, 8)], ""),
+        ([machines(most=2)], [usage("standardDSv5Family", 1, 8)], "8 cores are needed, 7 are left"),
+        ([machines(most=1), machines(most=2)], [usage("standardDSv5Family", 0, 8)], "12 cores are needed, 8 are left"),
+        ([machines(most=2, spot=True)], [usage("lowPriorityCores", 0, 3)], "lowprioritycores: 8 cores are needed"),
+        ([machines()], [], "unknown in this region"),
+    ],
+)
+def test_a_quota_counts_every_machine_of_a_family(
+    wanted: list[Machines], usages: list[dict[str, Any]], problem: str
+) -> None:
+    found = list(preflight.quota_problems(wanted, OFFERED, usages))
+
+    assert len(found) == bool(problem)
+    assert problem in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "missing"),
+    [
+        ([{"actions": ["*"], "notActions": []}], 0),
+        ([{"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"]}], 1),
+        ([{"actions": ["*/read"], "notActions": []}], 2),
+        (
+            [
+                {"actions": ["Microsoft.Resources/deployments/*"], "notActions": []},
+                {"actions": ["Microsoft.Authorization/roleAssignments/write"], "notActions": []},
+            ],
+            0,
+        ),
+    ],
+)
+def test_missing_permissions_are_named(permissions: list[dict[str, Any]], missing: int) -> None:
+    assert len(list(preflight.permission_problems(permissions))) == missing
+
+
+def test_a_provider_that_is_not_registered_is_named_with_the_command_that_registers_it() -> None:
+    states = [{"namespace": name, "registrationState": "Registered"} for name in preflight.PROVIDERS]
+    states[0] = {**states[0], "registrationState": "NotRegistered"}
+
+    (found,) = preflight.provider_problems(states)
+
+    assert f"az provider register --namespace {preflight.PROVIDERS[0]}" in found
+
+
+REGISTRY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/tidegatehealthyx"
+
+
+def offered_sizes() -> list[dict[str, Any]]:
+    wanted = {each.size for name in ("dev", "pro") for each in environments.read(name).machines()}
+    return [{"name": size, "family": size, "capabilities": D4["capabilities"]} for size in wanted]
+
+
+HEALTHY: dict[str, Any] = {
+    "vm list-skus": offered_sizes(),
+    "vm list-usage": [usage(size, 0, 100) for size in ("Standard_D4s_v5", "Standard_D2s_v5", "lowPriorityCores")],
+    "provider list": [{"namespace": name, "registrationState": "Registered"} for name in preflight.PROVIDERS],
+    "account show": {"id": "s"},
+    "group exists": False,
+    "deployment sub": [REGISTRY],
+    "rest --method": {"value": [{"actions": ["*"], "notActions": []}], "nameAvailable": True},
+}
+"""Answers of a subscription in which everything is there, by the first two words of the command."""
+
+
+def healthy(arguments: Sequence[str]) -> Any:
+    return HEALTHY[" ".join(arguments[:2])]
+
+
+@pytest.mark.parametrize("name", ["dev", "int", "pro"])
+def test_nothing_stands_in_the_way_where_everything_is_there(name: str) -> None:
+    assert list(preflight.problems(environments.read(name), healthy)) == []
+
+
+def test_a_name_that_somebody_else_has_is_found_before_the_first_deployment() -> None:
+    def az(arguments: Sequence[str], *, there: bool = False) -> Any:
+        if "checkNameAvailability" in " ".join(arguments):
+            return {"nameAvailable": False, "message": "The registry name is already in use."}
+        return there if arguments[0] == "group" else healthy(arguments)
+
+    (found,) = preflight.problems(environments.read("dev"), az)
+    assert found == "name tidegatehealthyx: The registry name is already in use."
+    assert list(preflight.problems(environments.read("dev"), lambda each: az(each, there=True))) == []
+
+
+def test_an_environment_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        environments.read("nowhere", tmp_path)
+
+
+def test_pro_counts_its_cluster_at_its_largest_and_checks_it_at_its_smallest() -> None:
+    inference = next(each for each in environments.read("pro", INFRA).machines() if each.what == "inference nodes")
+
+    assert (inference.most, inference.fewest, inference.minimum_cores) == (6, 3, 12)
+
+
+def test_traffic_is_read_from_every_endpoint_of_the_group() -> None:
+    def az(arguments: Sequence[str]) -> Any:
+        match arguments[0]:
+            case "group":
+                return True
+            case "resource":
+                return [{"id": "/w1"}, {"id": "/w2"}]
+            case _:
+                endpoint = {"name": f"e{arguments[-1][2]}", "properties": {"traffic": {"blue": 100}}}
+                return {"value": [endpoint, {"name": f"new{arguments[-1][2]}", "properties": {}}]}
+
+    assert traffic.traffic("g", az) == {"e1": {"blue": 100}, "new1": {}, "e2": {"blue": 100}, "new2": {}}
+    assert traffic.traffic("g", lambda _: False) == {}
