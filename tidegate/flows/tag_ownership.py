@@ -21,10 +21,12 @@ NAME = "tag-ownership"
 VERIFY_AFTER = 900
 """Seconds until a placed tag is looked at again: longer than any invocation may live (host.json, functionTimeout: 10 minutes)."""
 MAX_REPAIRS = 3
-"""How often a tag that somebody else moved is put right before it is left to people."""
+"""How often a tag that somebody else moved is put right for one owner before it is left to people."""
+REMEMBERED = 32
+"""How many claims that were answered without a write are remembered."""
 
 type Result = Literal["placed", "kept", "superseded", "taken", "errored"]
-"""placed: written now; kept: it named the digest already; taken: immutable, and names another digest."""
+"""placed: read back after a write; kept: the image owned it already; taken: immutable, and names another digest."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,22 +152,23 @@ class Owned:
     attempt: int = 0
     """Writes so far; answers name theirs."""
     repairs: int = 0
-    refused: tuple[str, ...] = ()
-    """Orders of claims that came too late and were told so; the last 32."""
+    told: tuple[str, ...] = ()
+    """Claims that were answered without a write, as order and record; the last ones."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Placing:
-    """One write is under way; the next approved claimant waits for it."""
+    """One write is under way; approved claimants wait for it."""
 
     target: TagRef
     newest: Claimant
     owner: Claimant | None
     placing: Claimant
-    waiting: Claimant | None
     attempt: int
+    waiting: tuple[Claimant, ...] = ()
+    """More than one only where an image asks under two versions of its gate."""
     repairs: int = 0
-    refused: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 type State = Unclaimed | Owned | Placing
@@ -227,53 +230,63 @@ def _pushed(state: State, target: TagRef, claimant: Claimant) -> Step:
             return Decision(Owned(target, claimant, None))
         case Owned() | Placing() if claimant.order > state.newest.order:
             return _renew(state, claimant)
-        case Owned() | Placing() if _is_late(state, claimant) and not _is_owner(state, claimant):
-            return _refuse(state, claimant)
+        case Owned() | Placing() if _is_late(state, claimant):
+            return _superseded(state, (claimant,))
         case _:
             return Decision(state)
 
 
 def _renew(state: Owned | Placing, newest: Claimant) -> Step:
-    """A newer push: the claim that was the newest until now is told, unless it has its answer or is being written."""
-    before = state.newest
+    """A newer push: the claim that was the newest until now, and those that wait for a write, are told."""
     after = dataclasses.replace(state, newest=newest)
-    if before.digest == newest.digest or _is_owner(state, before):
-        return Decision(after)
+    waiting = after.waiting if isinstance(after, Placing) else ()
+    overtaken = tuple(dict.fromkeys(each for each in (*waiting, state.newest) if _is_late(after, each)))
     if isinstance(after, Placing):
-        if after.placing.digest == before.digest:
-            return Decision(after)
-        after = dataclasses.replace(after, waiting=None)
-    return Decision(after, (_tell(before, state.target, "superseded", newest.digest, newest.at),))
+        after = dataclasses.replace(after, waiting=tuple(each for each in waiting if each not in overtaken))
+    return _superseded(after, overtaken)
 
 
-def _refuse(state: Owned | Placing, claimant: Claimant) -> Step:
-    """A claim that a newer push has overtaken is told so, once."""
-    if claimant.order in state.refused:
-        return Decision(state)
-    refused = (*state.refused, claimant.order)[-32:]
-    told = _tell(claimant, state.target, "superseded", state.newest.digest, claimant.at)
-    return Decision(dataclasses.replace(state, refused=refused), (told,))
+def _superseded(state: Owned | Placing, claimants: tuple[Claimant, ...]) -> Step:
+    """Claims that a newer push has overtaken are told so, each once."""
+    new = [each for each in claimants if _mark(each) not in state.told]
+    told = tuple(_tell(each, state.target, "superseded", state.newest.digest, state.newest.at) for each in new)
+    return Decision(_remember(state, *new), told)
 
 
 def _approved(state: State, target: TagRef, claimant: Claimant) -> Step:
     pushed = _pushed(state, target, claimant)
     match pushed.state:
         case Owned() | Placing() as late if _is_late(late, claimant):
-            return pushed if pushed.commands else _refuse(late, claimant)
+            return pushed
         case Owned(owner=Claimant(digest=digest) as owner) as owned if digest == claimant.digest:
-            if claimant.order <= owner.order:
-                return pushed
-            told = _tell(claimant, owned.target, "kept", claimant.digest, claimant.at)
-            return Decision(dataclasses.replace(owned, owner=claimant), (*pushed.commands, told))
+            return _kept(owned, owner, claimant, pushed.commands)
         case Owned() as owned:
             placing = _placing(owned, claimant)
             return Decision(placing, (*pushed.commands, _place(placing)))
-        case Placing() as placing if placing.placing.digest == claimant.digest:
-            return Decision(dataclasses.replace(placing, placing=_later(placing.placing, claimant)), pushed.commands)
         case Placing() as placing:
-            return Decision(dataclasses.replace(placing, waiting=claimant), pushed.commands)
+            return Decision(_wait(placing, claimant), pushed.commands)
         case _:
             return pushed
+
+
+def _kept(state: Owned, owner: Claimant, claimant: Claimant, commands: tuple[Command, ...]) -> Step:
+    """The owner asks again, with a newer push or under another version of its gate."""
+    if claimant.order > owner.order:
+        after: State = dataclasses.replace(state, owner=claimant)
+    elif claimant.key == owner.key or _mark(claimant) in state.told:
+        return Decision(state, commands)
+    else:
+        after = _remember(state, claimant)
+    return Decision(after, (*commands, _tell(claimant, state.target, "kept", claimant.digest, claimant.at)))
+
+
+def _wait(state: Placing, claimant: Claimant) -> Placing:
+    """The claimant waits for the write under way, unless it is its own; one record waits once, with its newest push."""
+    if _is_same(state.placing, claimant):
+        return dataclasses.replace(state, placing=_later(state.placing, claimant))
+    before = next((each for each in state.waiting if each.key == claimant.key), claimant)
+    others = tuple(each for each in state.waiting if each.key != claimant.key)
+    return dataclasses.replace(state, waiting=(*others, _later(before, claimant)))
 
 
 def _answered(state: State, event: TagWritten | TagRefused | CommandRefused | CommandErrored) -> Step:
@@ -281,8 +294,7 @@ def _answered(state: State, event: TagWritten | TagRefused | CommandRefused | Co
         return Decision(state)
     match event:
         case TagWritten(previous=previous):
-            result: Result = "kept" if previous == state.placing.digest else "placed"
-            return _settled(state, state.placing, result, previous, event.at)
+            return _settled(state, state.placing, "placed", previous, event.at)
         case TagRefused(digest=digest):
             return _settled(state, state.owner, "taken", digest, event.at)
         case CommandRefused(reason=reason) | CommandErrored(reason=reason):
@@ -292,13 +304,17 @@ def _answered(state: State, event: TagWritten | TagRefused | CommandRefused | Co
 
 
 def _settled(state: Placing, owner: Claimant | None, result: Result, detail: str, at: datetime.datetime) -> Step:
-    """The write ended: answer the claimant, then place whoever waits, else look again later."""
+    """The write ended: answer the claimant, then place whoever waits, else look again later.
+
+    The look is due after every write, failed ones too: whatever was written while this one was under way may come late.
+    """
     told = _tell(state.placing, state.target, result, detail, at)
-    rest = Owned(state.target, state.newest, owner, state.attempt, state.repairs, state.refused)
-    if state.waiting is not None:
-        after = _placing(rest, state.waiting)
+    rest = Owned(state.target, state.newest, owner, state.attempt, state.repairs, state.told)
+    if state.waiting:
+        following, *others = state.waiting
+        after = dataclasses.replace(_placing(rest, following), waiting=tuple(others))
         return Decision(after, (told, _place(after)))
-    look = (After(VERIFY_AFTER, LookAtTag(state.target, state.attempt)),) if owner == state.placing else ()
+    look = (After(VERIFY_AFTER, LookAtTag(state.target, state.attempt)),) if owner is not None else ()
     return Decision(rest, (told, *look))
 
 
@@ -314,9 +330,7 @@ def _seen(state: State, event: TagSeen) -> Step:
 
 
 def _placing(state: Owned, claimant: Claimant) -> Placing:
-    return Placing(
-        state.target, state.newest, state.owner, claimant, None, state.attempt + 1, state.repairs, state.refused
-    )
+    return Placing(state.target, state.newest, state.owner, claimant, state.attempt + 1, told=state.told)
 
 
 def _place(state: Placing) -> PlaceTag:
@@ -328,13 +342,26 @@ def _tell(claimant: Claimant, target: TagRef, result: Result, detail: str, at: d
     return Tell(claimant.key, TagSettled(target.tag, claimant.order, result, detail, at))
 
 
-def _is_owner(state: Owned | Placing, claimant: Claimant) -> bool:
-    return state.owner is not None and state.owner.digest == claimant.digest
+def _is_same(one: Claimant | None, other: Claimant) -> bool:
+    return one is not None and (one.key, one.digest) == (other.key, other.digest)
 
 
 def _is_late(state: Owned | Placing, claimant: Claimant) -> bool:
-    return claimant.order < state.newest.order and claimant.digest != state.newest.digest
+    """Whether a newer push overtook the claim before its image got the tag, or the write of it began."""
+    holders = (state.owner, state.placing) if isinstance(state, Placing) else (state.owner,)
+    is_older = claimant.order < state.newest.order and claimant.digest != state.newest.digest
+    return is_older and not any(_is_same(holder, claimant) for holder in holders)
 
 
 def _later(one: Claimant, other: Claimant) -> Claimant:
     return one if one.order >= other.order else other
+
+
+def _mark(claimant: Claimant) -> str:
+    return f"{claimant.order} {claimant.key}"
+
+
+def _remember(state: Owned | Placing, *claimants: Claimant) -> Owned | Placing:
+    if not claimants:
+        return state
+    return dataclasses.replace(state, told=(*state.told, *map(_mark, claimants))[-REMEMBERED:])
