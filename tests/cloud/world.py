@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import http.client
 import json
-import logging
 import os
 import socket
 import subprocess
@@ -156,6 +155,3 @@ def free_ports(count: int) -> list[int]:
 def _accepts(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-logging.getLogger("tidegate.local.front").setLevel(logging.INFO)
