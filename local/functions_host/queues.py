@@ -206,7 +206,7 @@ def decode(text: str, *, base64_encoded: bool) -> Input | None:
     if not base64_encoded:
         return Text(text)
     try:
-        data = base64.b64decode(text, validate=True)
+        data = base64.b64decode("".join(text.split()), validate=True)  # .NET ignores white space, and nothing else
     except (binascii.Error, ValueError):
         return None
     try:

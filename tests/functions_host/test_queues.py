@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -63,6 +64,7 @@ def test_a_message_whose_function_fails_is_tried_max_dequeue_count_times_then_mo
     calls = listen(queue, poison, lambda _: Failed("no"), until=lambda: bool(poison.messages))
     assert [each.metadata["DequeueCount"] for each in calls] == [Json("1"), Json("2"), Json("3")]
     assert (queue.texts, poison.texts) == ([], stored("a"))
+    assert queue.extended == [0, 0]  # moved after its last failure, not released once more
 
 
 def test_a_failed_message_waits_for_the_visibility_timeout() -> None:
@@ -159,8 +161,17 @@ def test_a_lease_is_renewed_at_half_time_and_the_new_receipt_is_used() -> None:
     assert set(queue.extended) == {0.02}
 
 
-@pytest.mark.parametrize("fault", ["taken", "unavailable"])
-def test_a_message_that_cannot_be_deleted_does_not_stop_the_listener(fault: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        ("taken", "m0 of queue jobs was taken or deleted"),
+        ("unavailable", "m0 of queue jobs will come again: no answer"),
+    ],
+)
+def test_a_message_that_cannot_be_deleted_is_logged_and_polling_goes_on(
+    fault: str, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     queue = MemoryQueue(texts=stored("a"))
 
     def outcome(_: Call) -> Outcome:
@@ -179,9 +190,24 @@ def test_a_message_that_cannot_be_deleted_does_not_stop_the_listener(fault: str)
 
     listen(queue, None, outcome, until=recovered)
     assert queue.texts == stored("a")
+    assert line in caplog.text
 
 
-def test_an_output_of_this_host_wakes_the_listener() -> None:
+def test_an_outage_of_the_service_is_logged_once_and_survived(caplog: pytest.LogCaptureFixture) -> None:
+    queue = MemoryQueue(texts=stored("a"))
+    queue.fault = "unavailable"
+
+    def recovered() -> bool:
+        if queue.polls == 3:
+            queue.fault = None
+        return not queue.messages
+
+    calls = listen(queue, None, lambda _: Succeeded(), until=recovered)
+    assert len(calls) == 1
+    assert caplog.text.count("Queue jobs cannot be polled: no answer") == 1
+
+
+def test_an_output_of_this_host_wakes_the_listener_which_then_polls_fast_again() -> None:
     async def scene() -> float:
         async def run(_: Call) -> Outcome:
             return Succeeded()
@@ -195,10 +221,12 @@ def test_an_output_of_this_host_wakes_the_listener() -> None:
         began = loop.time()
         listener.wake()
         await eventually(lambda: not queue.messages)
+        took, polls = loop.time() - began, queue.polls
+        await eventually(lambda: queue.polls == polls + 2, limit_s=0.4)
         task.cancel()
-        return loop.time() - began
+        return took
 
-    assert asyncio.run(scene()) < 0.3
+    assert asyncio.run(scene()) < 0.45
 
 
 def test_polling_slows_down_from_100_ms_to_the_longest_interval_and_starts_over() -> None:
@@ -225,6 +253,8 @@ def test_a_queue_has_a_poison_queue_unless_it_is_one_or_its_name_is_too_long(que
         ("/w==", True, Binary(b"\xff")),
         ("hi there", True, None),
         ("aGk", True, None),
+        (" aG\nk= ", True, Text("hi")),
+        ("aGk=!", True, None),
     ],
 )
 def test_content_is_decoded_by_the_message_encoding(text: str, base64_encoded: bool, data: object) -> None:
