@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from local.functions_host import log
 from local.functions_host.executor import Executor
 from local.functions_host.keys import HostKeys, KeyRing
-from local.functions_host.messages import Binding, Function, Indexed, IndexFailed, Logged
+from local.functions_host.messages import Binding, Function, Indexed, IndexFailed, Logged, Succeeded
 from local.functions_host.outputs import SUPPORTED, Outputs
 from local.functions_host.routes import Route, RouteError, RouteTable, compile_route
 from local.functions_host.settings import AppSettings, HostSettings, SettingsError
@@ -115,7 +115,7 @@ class Host:
             if client:
                 await client.close()
 
-    async def write(self, function: Function, succeeded: Any) -> None:
+    async def write(self, function: Function, succeeded: Succeeded) -> None:
         """Carry out the output bindings of an invocation (the executor's `OutputWriter`)."""
         if self._outputs and function.outputs:
             await self._outputs.write(function, succeeded)

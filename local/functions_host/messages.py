@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -154,3 +155,12 @@ class Logged:
 
 type FromWorker = Indexed | IndexFailed | Completed | Logged
 type ToWorker = Invocation
+
+
+def _by_constructor(message: Any) -> tuple[type, tuple[Any, ...]]:
+    return type(message), tuple(getattr(message, name) for name in message.__match_args__)
+
+
+# Two of these cross the process boundary for every event; a frozen dataclass's own pickling takes three times as long.
+for _message in (Text, Json, Binary, HttpRequest, HttpResponse, Invocation, Succeeded, Failed, Completed, Logged):
+    copyreg.pickle(_message, _by_constructor)

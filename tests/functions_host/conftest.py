@@ -22,16 +22,9 @@ def storage() -> Iterator[Azurite]:
 
 @pytest.fixture(scope="session")
 def queues(storage: Azurite) -> Iterator[Callable[[str], QueueClient]]:
-    """The queue of a name, made when it is new."""
+    """The queue of a name; it need not exist."""
     with QueueServiceClient.from_connection_string(storage.connection_string) as service:
-
-        def queue(name: str) -> QueueClient:
-            client = service.get_queue_client(name)
-            if name not in {each.name for each in service.list_queues(name_starts_with=name)}:
-                client.create_queue()
-            return client
-
-        yield queue
+        yield service.get_queue_client
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,15 @@ EVENT = {
 }
 CLOUD_EVENT = {"specversion": "1.0", "id": "event-2", "source": "/t", "type": "Happened", "data": {"n": 1}}
 
+HANGING = """
+    import threading
+    app = func.FunctionApp()
+
+    @app.route(auth_level=func.AuthLevel.ANONYMOUS)
+    def hang(req: func.HttpRequest) -> str:
+        threading.Event().wait()
+"""
+
 
 def app_of(folder: pathlib.Path, source: str, host: str = '{"version": "2.0"}') -> pathlib.Path:
     (folder / "host.json").write_text(host)
@@ -227,29 +236,23 @@ def test_sigterm_lets_a_running_function_end_and_answers_its_caller(tmp_path: pa
 
 
 def test_the_stop_does_not_wait_for_ever(tmp_path: pathlib.Path) -> None:
-    app = app_of(
-        tmp_path,
-        """
-        import threading
-        app = func.FunctionApp()
-
-        @app.route(auth_level=func.AuthLevel.ANONYMOUS)
-        def hang(req: func.HttpRequest) -> str:
-            threading.Event().wait()
-        """,
-    )
-    with hosting(app, options=["--stop-timeout", "0.1"]) as host, concurrent.futures.ThreadPoolExecutor() as pool:
+    with (
+        hosting(app_of(tmp_path, HANGING), options=["--stop-timeout", "0.1"]) as host,
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
         hanging = pool.submit(host.send, "GET", "/api/hang")
         until(lambda: host.status()["running"])
         assert host.stop() == 0
         assert isinstance(hanging.exception(10), Exception) or hanging.result().status == 500
 
 
-def test_a_worker_does_not_outlive_a_host_that_is_killed(tmp_path: pathlib.Path) -> None:
-    with hosting(app_of(tmp_path, "app = func.FunctionApp()")) as host:
-        worker = host.worker()
+def test_a_busy_worker_does_not_outlive_a_host_that_is_killed(tmp_path: pathlib.Path) -> None:
+    with hosting(app_of(tmp_path, HANGING)) as host, concurrent.futures.ThreadPoolExecutor() as pool:
+        worker, hanging = host.worker(), pool.submit(host.send, "GET", "/api/hang")
+        until(lambda: host.status()["running"])
         host.process.kill()
         until(lambda: not pathlib.Path(f"/proc/{worker}").exists(), limit_s=5)
+        assert hanging.exception(5) is not None
 
 
 @pytest.mark.parametrize(
