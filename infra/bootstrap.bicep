@@ -78,6 +78,9 @@ module subscriptionRoles 'modules/subscription-roles.bicep' = {
   }
 }
 
+@description('Object id of the pipelines\' identity: parameter pipelinePrincipalId of the environment.')
+output PIPELINE_PRINCIPAL_ID string = pipelineIdentity.outputs.principalId
+
 @description('Client id that pipelines sign in with.')
 output PIPELINE_CLIENT_ID string = pipelineIdentity.outputs.clientId
 

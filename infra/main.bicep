@@ -50,6 +50,9 @@ param operatorGroupIds string[] = []
 @description('Optional. Object ids of the groups of approvers.')
 param approverGroupIds string[] = []
 
+@description('Optional. Object id of the identity that deploys by pipeline (output of bootstrap.bicep); it may then build in the staging registry.')
+param pipelinePrincipalId string = ''
+
 @description('Required. E-mail addresses that Azure Monitor and the budget write to.')
 param operatorEmails string[]
 
@@ -209,7 +212,7 @@ var keyVaultId = empty(existingKeyVaultId) ? keyVault!.outputs.id : existingKeyV
 var keyVaultName = empty(existingKeyVaultId) ? names.keyVault : last(split(existingKeyVaultId, '/'))
 var endpointSubnetId = isPrivate ? network!.outputs.endpointSubnetId : ''
 
-var groupsOfPeople = flatten(map(workspaces, workspace => map(filter(workspace.groups, each => contains(groupIds, each.group)), each => {
+var groupsOfPeople = flatten(map(workspaces, package => map(filter(package.groups, each => contains(groupIds, each.group)), each => {
   key: each.role
   id: groupIds[each.group]
   type: 'Group'
@@ -223,6 +226,12 @@ var approvers = map(approverGroupIds, each => {
   key: 'approver'
   id: each
   type: 'Group'
+})
+
+var pipelines = map(empty(pipelinePrincipalId) ? [] : [pipelinePrincipalId], each => {
+  key: 'pipeline'
+  id: each
+  type: 'ServicePrincipal'
 })
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -421,6 +430,16 @@ module servingIdentity 'modules/identity.bicep' = {
   }
 }
 
+module kubernetesIdentity 'modules/identity.bicep' = if (kubernetes == 'create') {
+  name: 'kubernetes-identity'
+  scope: group
+  params: {
+    name: 'id-tidegate-kubernetes'
+    location: location
+    tags: allTags
+  }
+}
+
 // Events, and the two apps of one package: Event Grid calls the first, people the second. Sign-in guards a whole app and refuses Event Grid.
 
 module outcomesTopic 'modules/outcomes-topic.bicep' = {
@@ -554,6 +573,7 @@ module workspace 'modules/workspace.bicep' = [for each in workspaces: {
     keyVaultId: keyVaultId
     applicationInsightsId: applicationInsightsId
     containerRegistryId: stagingRegistry.outputs.id
+    imageBuildCompute: isPrivate ? first(map(filter(each.computes, one => one.purpose == 'cpu'), one => one.name)) ?? '' : ''
     datastores: each.datastores
     dataAccountName: names.dataAccount
     endpointSubnetId: endpointSubnetId
@@ -633,7 +653,7 @@ module modelRegistry 'modules/ml-registry.bicep' = if (deployModelRegistry) {
     name: names.modelRegistry
     location: location
     tags: allTags
-    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    endpointSubnetId: endpointSubnetId
     logAnalyticsId: logAnalyticsId
   }
 }
@@ -708,9 +728,13 @@ module cluster 'modules/kubernetes.bicep' = if (kubernetes == 'create') {
     nodeCount: kubernetesNodeCount
     runnerPool: gitlabRunners
     subnetId: isPrivate ? network!.outputs.kubernetesSubnetId : ''
+    identityId: kubernetesIdentity!.outputs.id
     adminGroupIds: kubernetesAdminGroupIds
     logAnalyticsId: logAnalyticsId
   }
+  dependsOn: [
+    kubernetesRoles
+  ]
 }
 
 module kubernetesCompute 'modules/kubernetes-attachment.bicep' = [for (each, index) in kubernetesWorkspaces: {
@@ -833,6 +857,9 @@ module trainingImageTask 'modules/training-image-task.bicep' = if (hasImageTask)
     repositoryUrl: trainingRepositoryUrl
     repositoryToken: trainingRepositoryToken
   }
+  dependsOn: [
+    sharedRoles
+  ]
 }
 
 // Roles: one module with every definition and assignment, called once for what is shared, twice for each workspace, once for each resource that was there before.
@@ -871,7 +898,7 @@ module sharedRoles 'modules/roles.bicep' = {
         id: stagingTopic.outputs.principalId
         type: 'ServicePrincipal'
       }
-    ], union(groupsOfPeople, groupsOfPeople), operators, approvers)
+    ], union(groupsOfPeople, groupsOfPeople), operators, approvers, pipelines)
     scopes: concat([
       'resource-group'
       'staging-registry'
@@ -935,6 +962,31 @@ module optionalRoles 'modules/roles.bicep' = {
     stagingRegistryName: stagingRegistry.outputs.name
     healthyRegistryName: healthyRegistry.outputs.name
     communicationName: alertEmail.outputs.communicationName
+  }
+  dependsOn: [
+    sharedRoles
+  ]
+}
+
+// Before the cluster: its nodes join a subnet.
+module kubernetesRoles 'modules/roles.bicep' = if (kubernetes == 'create' && isPrivate) {
+  name: 'roles-kubernetes'
+  scope: group
+  params: {
+    environmentName: environmentName
+    builtInRoles: access.builtIn
+    grants: access.grants
+    principals: [
+      {
+        key: 'kubernetes-plane'
+        id: kubernetesIdentity!.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+    ]
+    scopes: [
+      'network'
+    ]
+    networkName: network!.outputs.name
   }
   dependsOn: [
     sharedRoles

@@ -75,7 +75,7 @@ resource communication 'Microsoft.Communication/communicationServices@2025-09-01
     dataLocation: dataLocation
     disableLocalAuth: true
     linkedDomains: [
-      domain.id
+      domain!.id
     ]
   }
 }
@@ -108,7 +108,7 @@ resource workflow 'Microsoft.Logic/workflows@2019-05-01' = {
       '$connections': {
         value: byCommunication ? {} : {
           office365: {
-            connectionId: connection.id
+            connectionId: connection!.id
             connectionName: 'office365-${name}'
             id: subscriptionResourceId('Microsoft.Web/locations/managedApis', location, 'office365')
           }

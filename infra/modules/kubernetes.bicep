@@ -38,6 +38,9 @@ param runnerPool bool = false
 @description('Optional. Subnet of the nodes; empty: the cluster makes its own network.')
 param subnetId string = ''
 
+@description('Required. Resource id of the identity of the control plane; it must be allowed to join the subnet.')
+param identityId string
+
 @description('Required. Entra groups whose members administer the cluster.')
 param adminGroupIds string[]
 
@@ -62,7 +65,10 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2025-10-01' = {
     tier: isProduction ? 'Standard' : 'Free'
   }
   identity: {
-    type: 'SystemAssigned'
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identityId}': {}
+    }
   }
   properties: {
     dnsPrefix: name
@@ -90,6 +96,7 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2025-10-01' = {
       networkPluginMode: 'overlay'
       networkPolicy: 'azure'
       loadBalancerSku: 'standard'
+      outboundType: empty(subnetId) ? 'loadBalancer' : 'userAssignedNATGateway'
     }
     addonProfiles: {
       omsagent: {

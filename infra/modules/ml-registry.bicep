@@ -11,11 +11,13 @@ param location string
 @description('Optional. Tags.')
 param tags object = {}
 
-@description('Optional. Whether it has a public address.')
-param publicNetworkAccess string = 'Enabled'
+@description('Optional. Subnet of the private endpoint; empty: the registry has a public address.')
+param endpointSubnetId string = ''
 
 @description('Required. Log Analytics workspace that diagnostics go to.')
 param logAnalyticsId string
+
+var isPrivate = !empty(endpointSubnetId)
 
 resource registry 'Microsoft.MachineLearningServices/registries@2025-12-01' = {
   name: name
@@ -25,7 +27,7 @@ resource registry 'Microsoft.MachineLearningServices/registries@2025-12-01' = {
     type: 'SystemAssigned'
   }
   properties: {
-    publicNetworkAccess: publicNetworkAccess
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     regionDetails: [
       {
         location: location
@@ -46,6 +48,21 @@ resource registry 'Microsoft.MachineLearningServices/registries@2025-12-01' = {
           }
         ]
       }
+    ]
+  }
+}
+
+module privateEndpoint 'private-endpoint.bicep' = if (isPrivate) {
+  name: take('${name}-endpoint', 64)
+  params: {
+    name: 'pe-${name}'
+    location: location
+    tags: tags
+    subnetId: endpointSubnetId
+    targetId: registry.id
+    groupId: 'amlregistry'
+    zoneNames: [
+      'privatelink.api.azureml.ms'
     ]
   }
 }

@@ -290,6 +290,9 @@ resource addressDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-pr
 @description('Resource id of the network.')
 output id string = network.id
 
+@description('Name of the network.')
+output name string = network.name
+
 @description('Subnet of the private endpoints.')
 output endpointSubnetId string = '${network.id}/subnets/endpoints'
 

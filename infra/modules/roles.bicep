@@ -53,6 +53,9 @@ param applicationInsightsName string = 'none'
 @description('Conditional. Name of the communication resource. Required by scope communication.')
 param communicationName string = 'none'
 
+@description('Conditional. Name of the virtual network. Required by scope network.')
+param networkName string = 'none'
+
 @description('Conditional. Name of the ML workspace. Required by scope workspace.')
 param workspaceName string = 'none'
 
@@ -80,6 +83,7 @@ var onShareAccount = filter(assignments, each => each.scope == 'share-account')
 var onOutcomesTopic = filter(assignments, each => each.scope == 'outcomes-topic')
 var onApplicationInsights = filter(assignments, each => each.scope == 'application-insights')
 var onCommunication = filter(assignments, each => each.scope == 'communication')
+var onNetwork = filter(assignments, each => each.scope == 'network')
 var onWorkspace = filter(assignments, each => each.scope == 'workspace')
 
 resource definitions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [for role in roles: {
@@ -308,6 +312,24 @@ resource communication 'Microsoft.Communication/communicationServices@2025-09-01
 resource communicationAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for each in onCommunication: {
   scope: communication
   name: guid(communication.id, each.principalId, each.roleId)
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', each.roleId)
+    principalId: each.principalId
+    principalType: each.principalType
+    description: each.roleKey
+  }
+  dependsOn: [
+    definitions
+  ]
+}]
+
+resource network 'Microsoft.Network/virtualNetworks@2025-09-01' existing = {
+  name: networkName
+}
+
+resource networkAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for each in onNetwork: {
+  scope: network
+  name: guid(network.id, each.principalId, each.roleId)
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', each.roleId)
     principalId: each.principalId

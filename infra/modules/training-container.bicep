@@ -32,6 +32,9 @@ param shareKeyUri string
 @description('Required. Shares, each mounted at /mnt/<share>.')
 param shares string[]
 
+@description('Optional. Folder that TensorBoard shows: every run below it, of this group and of others.')
+param logFolder string = '/mnt/models'
+
 @description('Optional. Cores.')
 param cpu int = 4
 
@@ -82,7 +85,6 @@ resource group 'Microsoft.ContainerInstance/containerGroups@2025-09-01' = {
         properties: {
           image: image
           command: command
-          ports: hasAddress ? tensorBoard : []
           resources: {
             requests: {
               cpu: cpu
@@ -92,6 +94,36 @@ resource group 'Microsoft.ContainerInstance/containerGroups@2025-09-01' = {
           volumeMounts: [for share in shares: {
             name: share
             mountPath: '/mnt/${share}'
+          }]
+          securityContext: {
+            privileged: false
+            allowPrivilegeEscalation: false
+          }
+        }
+      }
+      {
+        name: 'tensorboard'
+        properties: {
+          image: image
+          command: [
+            'tensorboard'
+            '--logdir'
+            logFolder
+            '--bind_all'
+            '--port'
+            '6006'
+          ]
+          ports: tensorBoard
+          resources: {
+            requests: {
+              cpu: 1
+              memoryInGB: 2
+            }
+          }
+          volumeMounts: [for share in shares: {
+            name: share
+            mountPath: '/mnt/${share}'
+            readOnly: true
           }]
           securityContext: {
             privileged: false

@@ -62,6 +62,21 @@ var withSettings = replace(loadTextContent('../data/training-vm/cloud-init.yaml'
 var withStart = replace(withSettings, '@START@', loadFileAsBase64('../data/training-vm/start-training'))
 var cloudInit = replace(withStart, '@WATCH@', loadFileAsBase64('../data/training-vm/watch-scheduled-events'))
 
+var isGpu = startsWith(toLower(vmSize), 'standard_n')
+var plainImage = {
+  publisher: 'Debian'
+  offer: 'debian-12'
+  sku: '12-gen2'
+  version: 'latest'
+}
+// Brings the drivers and the container toolkit; its kernel modules are not signed for secure boot.
+var gpuImage = {
+  publisher: 'microsoft-dsvm'
+  offer: 'ubuntu-hpc'
+  sku: '2204'
+  version: 'latest'
+}
+
 resource networkInterface 'Microsoft.Network/networkInterfaces@2025-09-01' = {
   name: 'nic-${name}'
   location: location
@@ -101,12 +116,7 @@ resource machine 'Microsoft.Compute/virtualMachines@2025-11-01' = {
       vmSize: vmSize
     }
     storageProfile: {
-      imageReference: {
-        publisher: 'Debian'
-        offer: 'debian-12'
-        sku: '12-gen2'
-        version: 'latest'
-      }
+      imageReference: isGpu ? gpuImage : plainImage
       osDisk: {
         createOption: 'FromImage'
         deleteOption: 'Delete'
@@ -145,7 +155,7 @@ resource machine 'Microsoft.Compute/virtualMachines@2025-11-01' = {
     securityProfile: {
       securityType: 'TrustedLaunch'
       uefiSettings: {
-        secureBootEnabled: true
+        secureBootEnabled: !isGpu
         vTpmEnabled: true
       }
     }

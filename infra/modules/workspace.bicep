@@ -31,6 +31,9 @@ param applicationInsightsId string
 @description('Required. Resource id of the staging registry: environments that are built go through the gate like any image.')
 param containerRegistryId string
 
+@description('Optional. Cluster that builds environments where the registry has no public address; empty: ACR Tasks do.')
+param imageBuildCompute string = ''
+
 @description('Required. Registered datastores, on containers of the data account.')
 param datastores datastoreType[]
 
@@ -67,9 +70,11 @@ resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-12-01' = {
     systemDatastoresAuthMode: 'Identity'
     publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     v1LegacyMode: false
+    // Clusters join the virtual network of the environment; Azure ML's own managed network would exclude that.
     managedNetwork: {
-      isolationMode: isPrivate ? 'AllowInternetOutbound' : 'Disabled'
+      isolationMode: 'Disabled'
     }
+    imageBuildCompute: empty(imageBuildCompute) ? null : imageBuildCompute
   }
 }
 

@@ -82,17 +82,16 @@ def storage(names: dict[str, str], az: Az) -> Iterator[Check]:
     """Queues, tables and containers are there, and no key opens the account."""
     account = names["STATE_ACCOUNT"]
     wanted = json.loads((DATA / "state.json").read_text())
-    for kind, expected in (
-        ("queue", wanted["queues"]),
-        ("table", wanted["tables"]),
-        ("container", wanted["containers"]),
-    ):
-        found = {
-            each["name"] for each in az(["storage", kind, "list", "--account-name", account, "--auth-mode", "login"])
-        }
-        yield Check(f"every {kind} is there", ", ".join(sorted(set(expected) - found)))
-    shared = az(["storage", "account", "show", "--name", account])["allowSharedKeyAccess"]
-    yield Check("no key opens the state account", "allowSharedKeyAccess" if shared is not False else "")
+    shown = az(["storage", "account", "show", "--name", account])
+    services = {"queues": ("queueServices", "queues"), "tables": ("tableServices", "tables")}
+    services["containers"] = ("blobServices", "containers")
+    for kind, (service, path) in services.items():
+        url = f"{shown['id']}/{service}/default/{path}?api-version=2025-08-01"
+        found = {each["name"] for each in az(["rest", "--method", "get", "--url", url])["value"]}
+        yield Check(f"the {kind} are there", ", ".join(sorted(set(wanted[kind]) - found)))
+    yield Check(
+        "no key opens the state account", "allowSharedKeyAccess" if shown["allowSharedKeyAccess"] is not False else ""
+    )
 
 
 def sign_in(names: dict[str, str], _az: Az) -> Iterator[Check]:

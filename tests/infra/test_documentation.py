@@ -35,7 +35,7 @@ def test_the_reference_names_every_data_file() -> None:
 
 
 def test_files_that_the_pages_name_are_there() -> None:
-    for name in re.findall(r"(?<!tests/)infra/[\w./-]+\w", REFERENCE.read_text() + DEPLOY.read_text()):
+    for name in re.findall(r"(?<!tests/)infra/[\w./<>{}-]+\w", REFERENCE.read_text() + DEPLOY.read_text()):
         assert (ROOT / name).exists() or "<" in name or "{" in name, name
 
 

@@ -140,14 +140,21 @@ class Inference:
         item = shapes.item(source)
         if item is None:
             self.report(f"a loop needs an array, not {shapes.spell(source)}")
-        self.loops.append({loop.item: item or ANY} | ({loop.index: shapes.INT} if loop.index else {}))
+        self._bind({loop.item: item or ANY} | ({loop.index: shapes.INT} if loop.index else {}))
         try:
             yield
         finally:
             self.loops.pop()
 
+    def _bind(self, names: dict[str, Shape]) -> None:
+        """Let names stand for something in here; one that stands for something else outside of it confuses readers."""
+        for name in names:
+            if self.file.named(name) is not None or any(name in scope for scope in self.loops):
+                self.report(f"{name!r} hides another of this name")
+        self.loops.append(names)
+
     def _lambda(self, value: tree.Lambda, item: Shape) -> Shape:
-        self.loops.append(dict.fromkeys(value.parameters, item))
+        self._bind(dict.fromkeys(value.parameters, item))
         try:
             return self.infer(value.body)
         finally:
