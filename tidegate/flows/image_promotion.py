@@ -386,6 +386,7 @@ class ImagePromotion(Flow):
     def _tag_settled(self, state: State, event: TagSettled) -> Step:
         if isinstance(state, Unseen) or not any(answers(event, claim) for claim in state.work.claims):
             return Decision(state)
+        told = self._told(state.work, getattr(state, "verdict", None), event)
         status: ClaimStatus = "placed" if event.result == "kept" else event.result
         work = settle(state.work, event.tag, event.order, status, event.detail)
         after = dataclasses.replace(state, work=work)
@@ -397,28 +398,30 @@ class ImagePromotion(Flow):
                 return Decision(step.state, (*stop, *step.commands))
             case Tagging():
                 step = self._when_settled(after, at)
-                return Decision(step.state, (*self._told(after, event), *step.commands))
+                return Decision(step.state, (*told, *step.commands))
             case Locking() | Promoted():
-                return Decision(after, self._told(after, event))
+                return Decision(after, told)
             case _:
                 return Decision(after)
 
-    def _told(self, state: Arrived, event: TagSettled) -> tuple[Publish, ...]:
-        """What became of one tag, for other systems; nothing where nothing changed."""
+    def _told(self, work: Work, verdict: Verdict | None, event: TagSettled) -> tuple[Publish, ...]:
+        """What became of one tag, for other systems; nothing where nothing changed.
+
+        A tag that was kept is announced if it never was: the answer to an older push of it may come later, or was lost on
+        the way behind a newer one.
+        """
+        tag, order, at = event.tag, event.order, event.at
+        is_announced = any(claim.announced for claim in work.claims if claim.tag == tag)
         match event.result:
-            case "placed":
-                return (self._publish("ImagePromoted", state.work, state.verdict, event.tag, event.order, at=event.at),)
+            case "kept" if is_announced:
+                return ()
+            case "placed" | "kept":
+                return (self._publish("ImagePromoted", work, verdict, tag, order, at=at),)
             case "taken":
-                return (
-                    self._publish(
-                        "TagConflict", state.work, state.verdict, event.tag, event.order, event.detail, at=event.at
-                    ),
-                )
+                return (self._publish("TagConflict", work, verdict, tag, order, event.detail, at=at),)
             case "errored":
-                return (
-                    self._publish("PromotionErrored", state.work, state.verdict, event.tag, event.order, event.detail),
-                )
-            case "kept" | "superseded":
+                return (self._publish("PromotionErrored", work, verdict, tag, order, event.detail, at=at),)
+            case "superseded":
                 return ()
             case _:
                 assert_never(event.result)

@@ -26,6 +26,8 @@ class Claim:
     order: str
     status: ClaimStatus = "wanted"
     detail: str = ""
+    announced: bool = False
+    """Whether other systems were told that the image got the tag."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -181,7 +183,9 @@ type State = Unseen | Moving | Arrived | Ended
 
 def joined(work: Work, event: ImagePushed | PromotionRequested) -> Work:
     """The work with one more claim, or a newer order of one, and the request that brought it."""
-    claims = (*(claim for claim in work.claims if claim.tag != event.tag), Claim(event.tag, event.order))
+    announced = any(claim.announced for claim in work.claims if claim.tag == event.tag)
+    others = (claim for claim in work.claims if claim.tag != event.tag)
+    claims = (*others, Claim(event.tag, event.order, announced=announced))
     requests = (*work.requests[: MAX_REQUESTS - 1], event.request)
     override = event.request if isinstance(event, PromotionRequested) and event.override else work.override
     return dataclasses.replace(work, claims=claims, requests=requests, override=override)
@@ -189,10 +193,14 @@ def joined(work: Work, event: ImagePushed | PromotionRequested) -> Work:
 
 def settle(work: Work, tag: str, order: str, status: ClaimStatus, detail: str) -> Work:
     claims = tuple(
-        dataclasses.replace(claim, status=status, detail=detail) if claim.tag == tag and claim.order <= order else claim
-        for claim in work.claims
+        _settled(claim, status, detail) if claim.tag == tag and claim.order <= order else claim for claim in work.claims
     )
     return dataclasses.replace(work, claims=claims)
+
+
+def _settled(claim: Claim, status: ClaimStatus, detail: str) -> Claim:
+    announced = claim.announced or status == "placed"
+    return dataclasses.replace(claim, status=status, detail=detail, announced=announced)
 
 
 def settle_untagged(work: Work) -> Work:
