@@ -27,6 +27,7 @@ from tests.event_grid.fakes import (
     vector,
 )
 
+ONCE = dataclasses.replace(WEBHOOK, max_attempts=1)
 NEW_YEARS_MORNING = 1_767_254_400.0  # 2026-01-01T08:00:00Z
 
 
@@ -95,6 +96,7 @@ def test_a_dead_letter_waits_for_storage_that_is_down(tmp_path: Path) -> None:
         async with running_grid(tmp_path / "events", FakeEndpoints(statuses(400)), WEBHOOK, blobs=blobs) as grid:
             await grid.publish(TOPIC, [raw_event()])
             await asyncio.sleep(3600)
+            assert grid.store.receivers() == set()
             return blobs.written_at, grid.dead_letters.written["to-webhook"]
 
     assert in_virtual_time(main()) == ([30.0], 1)
@@ -126,6 +128,43 @@ def test_a_dead_letter_that_was_not_written_is_written_after_a_restart(tmp_path:
         return [letter["deadLetterReason"] for letter in blobs.letters()]
 
     assert in_virtual_time(main()) == ["UndeliverableDueToHttpBadRequest"]
+
+
+def test_a_dead_letter_that_waits_is_neither_delivered_again_nor_lost_by_a_restart(tmp_path: Path) -> None:
+    async def main() -> tuple[int, list[float]]:
+        failing, blobs = FakeEndpoints(statuses(500)), MemoryBlobs()
+        async with running_grid(tmp_path / "events", failing, ONCE) as grid:
+            await grid.publish(TOPIC, [raw_event()])
+            await asyncio.sleep(100)
+        async with running_grid(tmp_path / "events", failing, ONCE, blobs=blobs):
+            await asyncio.sleep(3600)
+        return len(failing.calls), blobs.written_at
+
+    assert in_virtual_time(main()) == (1, [300.0])
+
+
+def test_a_dead_letter_is_written_once_although_its_subscription_was_replaced(tmp_path: Path) -> None:
+    async def main() -> list[float]:
+        blobs = MemoryBlobs()
+        async with running_grid(tmp_path / "events", FakeEndpoints(statuses(500)), ONCE, blobs=blobs) as grid:
+            await grid.publish(TOPIC, [raw_event()])
+            await asyncio.sleep(100)
+            grid.subscribe(ONCE)
+            await asyncio.sleep(3600)
+        return blobs.written_at
+
+    assert in_virtual_time(main()) == [300.0]
+
+
+def test_the_time_scale_shortens_the_wait_for_a_dead_letter(tmp_path: Path) -> None:
+    async def main() -> list[float]:
+        blobs, failing = MemoryBlobs(), FakeEndpoints(statuses(500))
+        async with running_grid(tmp_path / "events", failing, ONCE, blobs=blobs, scale=0.01) as grid:
+            await grid.publish(TOPIC, [raw_event()])
+            await asyncio.sleep(3600)
+        return blobs.written_at
+
+    assert in_virtual_time(main()) == [3.0]
 
 
 def as_published(documented: dict[str, Any], schema: Schema) -> Event:

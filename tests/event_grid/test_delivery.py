@@ -290,11 +290,13 @@ def test_a_handshake_that_was_not_answered_waits_for_the_validation_url(tmp_path
             courier = grid.couriers()[0]
             assert courier.state == "AwaitingManualAction"
             assert not courier.consented_by_hand("guessed")
+            await asyncio.sleep(1)
+            assert courier.state == "AwaitingManualAction"
             assert courier.consented_by_hand(courier.last_error.partition("?")[2].split()[0])
             await asyncio.sleep(1)
         return [call.at for call in endpoints.calls]
 
-    assert in_virtual_time(main()) == [100.0]
+    assert in_virtual_time(main()) == [101.0]
 
 
 def test_the_validation_url_is_of_no_use_after_ten_minutes(tmp_path: Path) -> None:

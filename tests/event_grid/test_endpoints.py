@@ -176,6 +176,20 @@ def test_an_answer_that_comes_too_late_is_no_answer() -> None:
     assert asyncio.run(main()) == Answer(None, "TimedOut", "no answer within 0.05 s")
 
 
+def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    def redirect(request: Request) -> web.Response:
+        return web.Response(status=307, headers={"Location": "/elsewhere"})
+
+    async def main() -> tuple[int, str]:
+        async with Receiver(redirect).listening() as receiver, running_cloud(tmp_path, scale="1") as cloud:
+            await subscribe(cloud, receiver)
+            await publish(cloud, 1)
+            await until(lambda: cloud.grid.couriers()[-1].counts["retried"] == 1)
+            return len(receiver.deliveries), (await cloud.subscription("hook"))["lastError"]
+
+    assert asyncio.run(main()) == (1, "307: ")
+
+
 def test_events_survive_a_process_that_is_killed(tmp_path: Path) -> None:
     """The process ends without any clean-up as soon as publish returned."""
     program = f"""

@@ -135,6 +135,9 @@ def test_the_sdk_publishes_cloud_events(tmp_path: Path) -> None:
         pytest.param(
             json.dumps([raw_event(data="x" * 2**20)]), "application/json", 413, "the limit is 1048576", id="too large"
         ),
+        pytest.param(
+            json.dumps([raw_event(data="x" * 2**19)] * 2), "application/json", 413, "the request is", id="too many"
+        ),
     ],
 )
 def test_a_bad_request_is_refused_with_its_reason(
@@ -148,6 +151,19 @@ def test_a_bad_request_is_refused_with_its_reason(
 
     answered, message = asyncio.run(main())
     assert (answered, reason in message) == (status, True), message
+
+
+def test_another_api_version_is_refused(tmp_path: Path) -> None:
+    async def main() -> list[int]:
+        statuses = []
+        async with running_cloud(tmp_path) as cloud:
+            for path in ("/api/events", "/api/events?api-version=2024-06-01"):
+                headers = {"aeg-sas-key": key(tmp_path)}
+                async with cloud.client.post(cloud.url + path, json=[raw_event()], headers=headers) as response:
+                    statuses.append(response.status)
+        return statuses
+
+    assert asyncio.run(main()) == [400, 400]
 
 
 def test_the_topic_answers_at_its_own_host_name(tmp_path: Path) -> None:
