@@ -72,8 +72,7 @@ class Host:
 
     async def start(self) -> int:
         """Serve, index the app, then listen. Returns the port; an app that cannot be loaded is no error of the host."""
-        indexing = asyncio.create_task(self._worker.start())
-        await asyncio.sleep(0)  # the child starts first: it loads the app while this process loads its own libraries
+        await self._worker.start()  # first: it loads the app while this process loads its own libraries
         from local.functions_host.server import Server
 
         self._server = Server(self._web)
@@ -83,7 +82,7 @@ class Host:
             await self._worker.stop(0)
             raise
         _log.info("Listening on http://%s:%d", self._options.address, port)
-        match await indexing:
+        match await self._worker.index():
             case Indexed(functions):
                 allowed = self._options.settings.functions
                 self._load([each for each in functions if allowed is None or each.name in allowed])

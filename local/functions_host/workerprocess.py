@@ -60,11 +60,20 @@ class WorkerProcess:
         self._child: _Child | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._stopping = False
+        self._spawned = asyncio.Event()
         self.starts = 0
 
-    async def start(self) -> Index:
-        """Start the process and wait until it has indexed the app."""
+    async def start(self) -> None:
+        """Start the process; return when it runs, long before it has indexed the app. OSError when it cannot be started."""
         self._supervisor = asyncio.create_task(self._supervise())
+        spawned = asyncio.create_task(self._spawned.wait())
+        await asyncio.wait([spawned, self._supervisor], return_when=asyncio.FIRST_COMPLETED)
+        if self._supervisor.done():
+            spawned.cancel()
+            self._supervisor.result()
+
+    async def index(self) -> Index:
+        """Wait for what the process has found in the app."""
         match await asyncio.shield(self._ready):
             case IndexFailed() as failed:
                 return failed
@@ -129,6 +138,7 @@ class WorkerProcess:
         """One process from its start to its end: what it found in the app, and its exit code."""
         child = self._child = await _Child.spawn(self._app, self._environ, self._logged)
         self.starts += 1
+        self._spawned.set()
         if self._stopping:
             child.kill()
         indexed = await child.indexed()
@@ -169,29 +179,24 @@ class _Child(asyncio.Protocol):
     @classmethod
     async def spawn(cls, app: pathlib.Path, environ: Mapping[str, str], logged: Callable[[Logged], None]) -> _Child:
         ours, theirs = socket.socketpair()
-        with theirs:
-            command = [
-                sys.executable,
-                "-P",
-                "-u",
-                "-c",
-                _START,
-                str(_ROOT),
-                str(theirs.fileno()),
-                str(app),
-                str(os.getpid()),
-            ]
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                env=environ,
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                process_group=0,  # Ctrl-C is for the host, which stops the worker in order; `kill` takes its children too
-            )
+        try:
+            with theirs:
+                arguments = [str(_ROOT), str(theirs.fileno()), str(app), str(os.getpid())]
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-P", "-u", "-c", _START, *arguments),
+                    env=environ,
+                    pass_fds=(theirs.fileno(),),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                    process_group=0,  # Ctrl-C is for the host, which stops the worker in order; `kill` takes its children
+                )
+        except OSError:
+            ours.close()
+            raise
         ours.setblocking(False)
-        _, child = await asyncio.get_running_loop().create_unix_connection(lambda: cls(process, logged), sock=ours)
+        loop = asyncio.get_running_loop()
+        _, child = await loop.create_unix_connection(lambda: cls(process, logged), sock=ours)
         return child
 
     @property

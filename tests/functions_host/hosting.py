@@ -71,7 +71,7 @@ class Hosting:
     def stop(self) -> int:
         """SIGTERM, and the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(10)
 
 
 @contextlib.contextmanager

@@ -48,7 +48,8 @@ class Scene:
 def play(scene: Callable[[Scene], Awaitable[None]], app: pathlib.Path = APPS / "everything") -> None:
     async def run() -> None:
         worker = WorkerProcess(app, os.environ, lambda _: None, restart_delay_s=0)
-        index = await worker.start()
+        await worker.start()
+        index = await worker.index()
         assert isinstance(index, Indexed)
         try:
             await scene(Scene(worker, index.functions))
@@ -66,7 +67,8 @@ def app_of(folder: pathlib.Path, source: str) -> pathlib.Path:
 def index_of(app: pathlib.Path) -> Indexed | IndexFailed:
     async def run() -> Indexed | IndexFailed:
         worker = WorkerProcess(app, os.environ, lambda _: None, restart_delay_s=0)
-        index = await worker.start()
+        await worker.start()
+        index = await worker.index()
         await worker.stop(1)
         return index
 
@@ -172,6 +174,15 @@ def test_stop_ends_a_function_that_does_not() -> None:
             os.kill(pid, 0)
 
     play(scene)
+
+
+def test_a_process_that_cannot_be_started_is_an_error_of_the_caller() -> None:
+    async def run() -> None:
+        unusable = {"TOO_LONG": "x" * (4 << 20)}  # more than one environment variable may hold
+        with pytest.raises(OSError, match="Argument list too long"):
+            await WorkerProcess(APPS / "everything", unusable, lambda _: None).start()
+
+    asyncio.run(run())
 
 
 def test_an_exit_is_described_by_its_code_or_its_signal() -> None:
