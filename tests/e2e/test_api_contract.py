@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -13,6 +14,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
 
 from local.site import Site
+from tests.e2e.conftest import Scene
 
 DOCUMENT = Path(__file__).parents[2] / "functions/openapi.json"
 OPERATIONS = {
@@ -48,3 +50,18 @@ def test_every_answer_is_a_described_one(site: Site, name: str) -> None:
 
 def test_the_document_that_is_served_is_the_one_in_the_repository(site: Site) -> None:
     assert site.api("GET", "/openapi.json", key="").json() == json.loads(DOCUMENT.read_text())
+
+
+def test_a_promotion_and_a_plan_look_as_described(scene: Scene) -> None:
+    repository = scene.repository("fixed")
+    image = scene.push(repository, "v1", CODE=1)
+    promotion = scene.wait(repository, image.digest, "Rejected")
+    wish = {"repository": repository, "tag": "v1", "reason": "x", "override": True, "dry_run": True}
+    _described("Promotion", promotion)
+    _described("Summary", scene.site.promotions(repository)[0])
+    _described("Plan", scene.site.api("POST", "/promotions", wish).json())
+
+
+def _described(schema: str, value: Any) -> None:
+    document = json.loads(DOCUMENT.read_text())
+    jsonschema.Draft202012Validator({**document, "$ref": f"#/components/schemas/{schema}"}).validate(value)
