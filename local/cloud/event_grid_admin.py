@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
@@ -126,7 +125,7 @@ class Admin:
                 "duplicated": self._grid.endpoints.copies[name],
                 "lost": self._grid.endpoints.lost[name],
             },
-            "faults": dataclasses.asdict(self._grid.endpoints.of(name)),
+            "faults": self._grid.endpoints.of(name).described(),
         }
 
 

@@ -36,6 +36,11 @@ class Faults:
     """Part of the deliveries (0 to 1) that get lost while Event Grid believes them delivered."""
     delay_seconds: float = 0.0
 
+    def described(self) -> dict[str, Any]:
+        """In the words of the admin endpoint's request."""
+        names = {member: name for name, member in _MEMBERS.items()}
+        return {names.get(member, member): value for member, value in dataclasses.asdict(self).items()}
+
 
 _SCHEMA: Mapping[str, Any] = {
     "type": "object",

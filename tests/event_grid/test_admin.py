@@ -90,6 +90,18 @@ def test_a_delay_is_added_on_demand(tmp_path: Path) -> None:
     assert asyncio.run(main()) >= 0.1
 
 
+def test_faults_in_force_are_shown_as_they_were_asked_for(tmp_path: Path) -> None:
+    asked = {"duplicates": 1, "hold": 2, "holdSeconds": 3, "order": "random", "seed": 4, "drop": 0.5, "delaySeconds": 6}
+
+    async def main() -> dict[str, Any]:
+        async with running_cloud(tmp_path) as cloud:
+            assert (await cloud.post("/admin/delivery-faults", asked))[0] == 200
+            shown: dict[str, Any] = (await cloud.subscription("image-pushed"))["faults"]
+            return shown
+
+    assert asyncio.run(main()) == asked
+
+
 @pytest.mark.parametrize(
     ("faults", "status", "reason"),
     [
