@@ -98,15 +98,6 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2025-10-01' = {
       loadBalancerSku: 'standard'
       outboundType: empty(subnetId) ? 'loadBalancer' : 'userAssignedNATGateway'
     }
-    addonProfiles: {
-      omsagent: {
-        enabled: true
-        config: {
-          logAnalyticsWorkspaceResourceID: logAnalyticsId
-          useAADAuth: 'true'
-        }
-      }
-    }
     agentPoolProfiles: [
       {
         name: 'system'

@@ -63,6 +63,10 @@ MISTAKES = {
         "main.bicep", "state.containers[0]", "state.container[0]", "has no 'container'"
     ),
     "an unknown symbol": Mistake("modules/roles.bicep", "parent: stateAccount", "parent: account", "unknown symbol"),
+    "a parent of another type": Mistake(
+        "modules/storage.bicep", "parent: queueService", "parent: account", "is no Microsoft"
+    ),
+    "a child without its parent": Mistake("modules/storage.bicep", "  parent: queueService\n", "", "needs its parent"),
     "an unused parameter": Mistake(
         "modules/secret.bicep", "contentType: contentType", "contentType: 'x'", "is not used"
     ),

@@ -83,11 +83,25 @@ class _FileCheck:
         if published is None:
             self._inference.report(f"unknown resource type or api version {declaration.reference}")
             return
+        self._bodies(declaration.value, lambda body: self._parent(declaration.reference, body))
         shape = shapes.resolve(published)
         if declaration.existing:
             self._bodies(declaration.value, lambda body: self._assignment.check(body, _existing(), ""))
         else:
             self._bodies(declaration.value, lambda body: self._assignment.check(body, _with_meta(shape), ""))
+
+    def _parent(self, reference: str, body: tree.Object) -> None:
+        """A child names its parent, and the parent is of the type that the child's own type begins with."""
+        parent_type = reference.partition("@")[0].rpartition("/")[0]
+        parent = body.get("parent")
+        if parent is None:
+            if parent_type.count("/"):
+                self._inference.report(f"a child of {parent_type} needs its parent")
+            return
+        symbol = parent.base if isinstance(parent, tree.Index) else parent
+        declared = self._file.named(symbol.name) if isinstance(symbol, tree.Name) else None
+        if declared is not None and declared.reference.partition("@")[0].lower() != parent_type.lower():
+            self._inference.report(f"{declared.name} is no {parent_type}")
 
     def _module(self, declaration: Declaration) -> None:
         target = self._inference.other(declaration.reference)
