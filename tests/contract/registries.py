@@ -25,7 +25,7 @@ SETTINGS = Settings(
     healthy_registry=HEALTHY,
     subscription_id=world.SUBSCRIPTION,
     resource_group=world.RESOURCE_GROUP,
-    outcomes_endpoint=f"https://{world.topic_host(world.OUTCOMES_TOPIC)}",
+    outcomes_endpoint=f"https://{world.topic_host(world.OUTCOMES_TOPIC)}/api/events",
     key_vault_url=world.VAULT_URL,
 )
 

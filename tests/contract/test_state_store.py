@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes import START, FakeStore
 from tidegate.adapters.table_state import TableState
-from tidegate.errors import MalformedEvent, StateConflict
+from tidegate.errors import MalformedEvent, PermanentError, StateConflict
 from tidegate.ports import AuditRow, Row, StateStore, Summary
 
 KEY = "image:tidegatestaging/training/litter@sha256:ab#v1?x"
@@ -113,6 +113,13 @@ def test_a_large_record_comes_back_whole(store: StateStore) -> None:
     loaded = store.load(KEY)
     assert loaded is not None
     assert loaded.body == body
+
+
+def test_a_record_that_is_too_large_is_refused_and_not_stored(store: StateStore) -> None:
+    with pytest.raises(PermanentError):
+        store.save(Row(KEY, "image", "x" * 450_001), [audit(1)])
+    assert store.load(KEY) is None
+    assert list(store.history(KEY)) == []
 
 
 def test_the_list_is_newest_first_whatever_the_order_of_writing(store: StateStore) -> None:

@@ -9,9 +9,10 @@ import datetime
 from collections.abc import Sequence
 
 from tests.fakes.faults import FakePort, FaultHook, call, healthy
-from tidegate.errors import MalformedEvent, StateConflict
+from tidegate.errors import MalformedEvent, PermanentError, StateConflict
 from tidegate.ports import AuditRow, Row, Summary
 
+_MAX_BODY = 450_000
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -33,6 +34,8 @@ class FakeStore(FakePort):
 
     @call
     def save(self, row: Row, audit: Sequence[AuditRow]) -> str:
+        if len(row.body) > _MAX_BODY:
+            raise PermanentError(f"{row.key}: a record of {len(row.body)} characters, more than {_MAX_BODY}")
         stored = self.rows.get(row.key)
         rows = self.audit.get(row.key, {})
         if (stored.etag if stored else "") != row.etag:

@@ -128,6 +128,7 @@ class ContainerRegistry:
         return TagPlaced(previous)
 
     def lock_manifest(self, target: ImageRef) -> None:
+        """Unverified: that Azure lets a new tag name a locked manifest; the lock is meant for its bytes."""
         _lock(self._at(target), "_manifests", target.digest)
 
     def _at(self, image: ImageRef) -> Repository:

@@ -150,10 +150,10 @@ class Repository:
     def attributes(self, kind: str, name: str) -> Mapping[str, bool]:
         """Changeable attributes of a tag (`kind` `_tags`) or manifest (`_manifests`). GoneError: there is no such thing."""
         url = f"https://{self._host}/acr/v1/{self._name}/{kind}/{name}"
-        answer = json.loads(body(self._send("GET", url, "metadata_read"), MAX_CONFIG))
-        described: Mapping[str, Any] = answer.get("tag") or answer.get("manifest") or {}
-        attributes: Mapping[str, bool] = described.get("changeableAttributes") or {}
-        return attributes
+        answer = oci_manifest.read_json(body(self._send("GET", url, "metadata_read"), MAX_CONFIG), url)
+        fields = oci_manifest.mapping(answer, url)
+        described = oci_manifest.mapping(fields.get("tag") or fields.get("manifest"), url)
+        return oci_manifest.mapping(described.get("changeableAttributes"), url)
 
     def change(self, kind: str, name: str, **attributes: bool) -> None:
         """Set changeable attributes."""
