@@ -1,6 +1,6 @@
 """Tries what each role may and may not do, as that role, against Azure's or the local control plane.
 
-    python -m infra.tests.roles RESOURCE_GROUP [PRINCIPAL ...]
+    python -m infra.tests.roles RESOURCE_GROUP PRINCIPAL ...
 
 One sign-in a principal, from the environment: TIDEGATE_ROLE_<PRINCIPAL>_CLIENT_ID and either ..._CLIENT_SECRET or
 ..._TOKEN_FILE (a federated token); AZURE_TENANT_ID and AZURE_SUBSCRIPTION_ID as everywhere. The bodies are empty, so
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from azure.core.credentials import TokenCredential
+from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest
 from azure.identity import ClientAssertionCredential, ClientSecretCredential
 from azure.mgmt.core import ARMPipelineClient
@@ -93,9 +94,12 @@ def outcomes(cases: Iterable[Case], send: Callable[[Case], int | None]) -> Itera
 class Arm:
     """Calls ARM as one principal; nothing is tried again, and nothing is waited for."""
 
-    def __init__(self, who: TokenCredential, subscription: str, group: str) -> None:
+    def __init__(
+        self, who: TokenCredential, subscription: str, group: str, transport: HttpTransport[Any, Any] | None = None
+    ) -> None:
         policy = ARMChallengeAuthenticationPolicy(who, f"{ARM}/.default")
-        self._client: ARMPipelineClient[Any, Any] = ARMPipelineClient(ARM, policies=[policy])
+        options = {} if transport is None else {"transport": transport}
+        self._client: ARMPipelineClient[Any, Any] = ARMPipelineClient(ARM, policies=[policy], **options)
         self.group = f"/subscriptions/{subscription}/resourceGroups/{group}"
 
     def resources(self) -> list[dict[str, Any]]:
@@ -109,23 +113,30 @@ class Arm:
         return int(self._client.send_request(HttpRequest(method, address, json=body)).status_code)
 
 
-def main(group: str, principals: list[str], environ: Mapping[str, str] = os.environ) -> int:
-    cases = [case for case in read() if case.method and (not principals or case.principal in principals)]
-    subscription = environ["AZURE_SUBSCRIPTION_ID"]
-    resources = Arm(credential("operator", environ), subscription, group).resources()
-    failures = 0
-    for principal in dict.fromkeys(case.principal for case in cases):
-        arm = Arm(credential(principal, environ), subscription, group)
+def tried(cases: Iterable[Case], connect: Callable[[str], Arm]) -> Iterator[tuple[Case, str]]:
+    """The outcomes of the cases that are calls of ARM, each as its own principal."""
+    calls = [case for case in cases if case.method]
+    resources = connect("operator").resources()
+    for principal in dict.fromkeys(case.principal for case in calls):
+        arm = connect(principal)
 
         def send(case: Case, arm: Arm = arm) -> int | None:
             address = url(case, arm.group, resources)
             return None if address is None else arm.status(case.method, address)
 
-        for case, wrong in outcomes([each for each in cases if each.principal == principal], send):
-            failures += bool(wrong)
-            sys.stdout.write(f"{'FAIL' if wrong else 'ok  '} {case.principal}: {case.action} {wrong or case.why}\n")
-    sys.stdout.write(f"{len(cases) - failures} passed, {failures} failed\n")
-    return bool(failures)
+        yield from outcomes([case for case in calls if case.principal == principal], send)
+
+
+def main(group: str, principals: list[str], environ: Mapping[str, str] = os.environ) -> int:
+    def connect(principal: str) -> Arm:
+        return Arm(credential(principal, environ), environ["AZURE_SUBSCRIPTION_ID"], group)
+
+    passed = failed = 0
+    for case, wrong in tried([case for case in read() if case.principal in principals], connect):
+        passed, failed = passed + (not wrong), failed + bool(wrong)
+        sys.stdout.write(f"{'FAIL' if wrong else 'ok  '} {case.principal}: {case.action} {wrong or case.why}\n")
+    sys.stdout.write(f"{passed} passed, {failed} failed\n")
+    return bool(failed)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import time
+import urllib.parse
 from pathlib import Path
+from typing import Any, override
 
 import pytest
+from azure.core.credentials import AccessToken
+from azure.core.pipeline.transport import HttpTransport
 
 from infra import access
 from infra.tests import roles
@@ -69,6 +75,108 @@ def test_the_role_test_tells_a_refusal_from_an_answer() -> None:
     assert verdict(400) == [True, False]
     assert verdict(401) == [True, True]
     assert verdict(None) == [True, True]
+
+
+class Enforcing(HttpTransport[Any, Any]):
+    """A control plane that asks data/roles.json whether the bearer may do what the address and the method say."""
+
+    def __init__(self, granted: access.Access) -> None:
+        self._granted = granted
+        self.refused = 0
+
+    @override
+    def send(self, request: Any, **_: Any) -> Any:
+        principal = request.headers["Authorization"].removeprefix("Bearer ")
+        path = urllib.parse.urlsplit(request.url).path.removeprefix(GROUP)
+        case = next(
+            each for each in CASES if (each.principal, each.method) == (principal, request.method) and fits(each, path)
+        )
+        allowed = self._granted.allows(principal, case.scope, case.action, data=case.data)
+        self.refused += not allowed
+        if not allowed:
+            return Answer(403, {"error": {"code": "AuthorizationFailed"}})
+        return (
+            Answer(200, {"value": RESOURCES}) if path == "/resources" else Answer(400, {"error": {"code": "Invalid"}})
+        )
+
+    @override
+    def open(self) -> None: ...
+
+    @override
+    def close(self) -> None: ...
+
+    @override
+    def __exit__(self, *_: object) -> None: ...
+
+
+GROUP = "/subscriptions/s/resourceGroups/g"
+RESOURCES = [
+    {"type": kind, "name": f"{start}x", "id": f"{GROUP}/providers/{kind}/{start}x"}
+    for kind, _, start in roles.TYPES.values()
+]
+
+
+def fits(case: Case, path: str) -> bool:
+    if case.scope == "resource-group":
+        return case.path == path
+    kind, _, start = roles.TYPES[case.scope]
+    return path == f"/providers/{kind}/{start}x{case.path}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """As much of a response as the client looks at."""
+
+    status_code: int
+    body: object
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def json(self) -> object:
+        return self.body
+
+    def raise_for_status(self) -> None:
+        assert self.status_code < 400
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Named:
+    """A credential whose token is the principal's name."""
+
+    name: str
+
+    def get_token(self, *_: str, **__: Any) -> AccessToken:
+        return AccessToken(self.name, int(time.time()) + 3600)
+
+
+def tried(granted: access.Access) -> tuple[Enforcing, dict[Case, str]]:
+    transport = Enforcing(granted)
+
+    def connect(principal: str) -> roles.Arm:
+        return roles.Arm(Named(principal), "s", "g", transport)
+
+    return transport, dict(roles.tried(CASES, connect))
+
+
+def test_every_call_of_the_role_test_has_its_answer_where_the_grants_are_enforced() -> None:
+    transport, found = tried(access.read())
+
+    assert {case: wrong for case, wrong in found.items() if wrong} == {}
+    assert transport.refused == sum(not case.allowed for case in CASES if case.method)
+
+
+def test_the_role_test_fails_where_one_grant_is_missing_or_too_much() -> None:
+    granted = access.read()
+    without = tuple(each for each in granted.grants if each.principal != "events-app")
+    owner = access.Role("owner", ("*",), (), ("*",), ())
+    more = access.Access(
+        {**granted.roles, "owner": owner}, (*granted.grants, access.Grant("model-developer", "workspace", "owner"))
+    )
+
+    missing = {case for case, wrong in tried(access.Access(granted.roles, without))[1].items() if wrong}
+    too_much = {case for case, wrong in tried(more)[1].items() if wrong}
+
+    assert missing == {case for case in CASES if case.method and case.principal == "events-app" and case.allowed}
+    assert {(case.principal, case.scope) for case in too_much} == {("model-developer", "workspace")}
 
 
 def test_the_role_test_finds_the_resources_of_a_group() -> None:
