@@ -15,6 +15,15 @@ from tidegate.errors import SettingsError
 
 NAME = "AzureWebJobsStorage"
 
+# What the short form of local.settings.json stands for: Azurite on its default ports, with its published account and key.
+_DEVELOPMENT = (
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
+    "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
+    "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+)
+
 BLOB_BOUNDED = {**BOUNDED, "initial_backoff": 0.2, "increment_base": 0, "random_jitter_range": 0}
 """BOUNDED for blobs and queues, whose retry policy knows other words for it."""
 
@@ -52,6 +61,8 @@ def storage(
     SettingsError: neither a connection string, nor `AzureWebJobsStorage__accountName`, nor all three service URIs.
     """
     connection_string = environ.get(NAME, "").strip()
+    if connection_string == "UseDevelopmentStorage=true":
+        return StorageAccount(_DEVELOPMENT, {}, None)
     if connection_string:
         return StorageAccount(connection_string, {}, None)
     endpoints = {service: _endpoint(environ, service) for service in ("blob", "queue", "table")}
