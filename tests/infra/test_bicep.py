@@ -34,6 +34,9 @@ MISTAKES = {
         "modules/storage.bicep", "'TLS1_2'", "'TLS_1_2'", "none of the published"
     ),
     "a word for a number": Mistake("modules/budget.bicep", "threshold: 80", "threshold: '80'", "is no int"),
+    "a string that is too long": Mistake(
+        "modules/action-group.bicep", "'tidegate'", "'tidegate-operators'", "is outside of"
+    ),
     "a read-only property": Mistake(
         "modules/key-vault.bicep", "enableSoftDelete: true", "hsmPoolResourceId: 'x'", "read-only"
     ),

@@ -24,6 +24,7 @@ _PRIMITIVES = {
     "AnyType": "any",
     "NullType": "null",
 }
+_LIMITS = {"minLength": "least", "maxLength": "most", "minValue": "least", "maxValue": "most", "pattern": "pattern"}
 
 
 class _Table:
@@ -79,7 +80,8 @@ class _Table:
             case "ResourceType":
                 return self._node(file, self._read(file)[int(stored["body"]["$ref"].rpartition("/")[2])])
             case simple:
-                return _PRIMITIVES[simple]
+                limits = {name: stored[key] for key, name in _LIMITS.items() if key in stored}
+                return {"primitive": _PRIMITIVES[simple], **limits} if limits else _PRIMITIVES[simple]
 
 
 def table(folder: Path) -> PublishedTypes:

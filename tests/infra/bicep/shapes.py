@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, override
@@ -16,7 +16,12 @@ REQUIRED, READ_ONLY = 1, 2
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Primitive:
+    """`least` and `most` bound a number, or the length of a string."""
+
     name: str
+    least: int | None = None
+    most: int | None = None
+    pattern: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,9 +109,12 @@ class PublishedTypes:
 
     def shape(self, index: int) -> Shape:
         self.seen.add(index)
-        match self._nodes[index]:
-            case str(name):
-                return Primitive(name)
+        node = self._nodes[index]
+        if isinstance(node, str):
+            return Primitive(node)
+        if "primitive" in node:
+            return Primitive(node["primitive"], node.get("least"), node.get("most"), node.get("pattern", ""))
+        match node:
             case {"literal": value}:
                 return Exact(value)
             case {"union": members}:
@@ -185,7 +193,6 @@ def item(shape: Shape) -> Shape | None:
             return None
 
 
-@functools.cache
 def _primitive_of(value: Scalar) -> Primitive:
     return {str: STRING, bool: BOOL, int: INT, type(None): NULL}[type(value)]
 
@@ -193,7 +200,7 @@ def _primitive_of(value: Scalar) -> Primitive:
 def mismatch(source: Shape, target: Shape) -> str | None:
     """Why a value of one type cannot stand where the other is expected; None: it can."""
     source, target = resolve(source), resolve(target)
-    if ANY in (source, target) or source == target:
+    if ANY in (source, target) or source == target or _same_primitive(source, target):
         return None
     match source, target:
         case Union(members), _:
@@ -201,7 +208,7 @@ def mismatch(source: Shape, target: Shape) -> str | None:
         case _, Union(choices):
             return _choice_mismatch(source, choices)
         case Exact(value), Primitive():
-            return None if _primitive_of(value) == target else f"{spell(source)} is no {spell(target)}"
+            return _literal_mismatch(value, target)
         case ArrayOf(inner), ArrayOf(expected):
             return mismatch(inner, expected)
         case ObjectOf(), ObjectOf():
@@ -210,6 +217,22 @@ def mismatch(source: Shape, target: Shape) -> str | None:
             return _discriminated_mismatch(source, target)
         case _:
             return f"{spell(source)} is no {spell(target)}"
+
+
+def _same_primitive(source: Shape, target: Shape) -> bool:
+    """A value that is not written out may be within the bounds or not: nobody can say."""
+    return isinstance(source, Primitive) and isinstance(target, Primitive) and source.name == target.name
+
+
+def _literal_mismatch(value: Scalar, target: Primitive) -> str | None:
+    if _primitive_of(value).name != target.name:
+        return f"{value!r} is no {target.name}"
+    size = value if isinstance(value, int) else len(str(value))
+    if (target.least is not None and size < target.least) or (target.most is not None and size > target.most):
+        return f"{value!r} is outside of {target.least} to {target.most}"
+    if target.pattern and not re.search(target.pattern, str(value)):
+        return f"{value!r} does not match {target.pattern}"
+    return None
 
 
 def _choice_mismatch(source: Shape, choices: tuple[Shape, ...]) -> str | None:
