@@ -89,7 +89,7 @@ class Records:
             commands = (*commands, ListRecord())
         after = dataclasses.replace(_with_commands(record, commands, now), state=decision.state)
         _log_decision(key, before, event, decision.state, decision.commands)
-        explanation = flow.explain(event)
+        explanation = flow.explain(event, decision.state)
         if explanation is None:
             return after, ()
         row = AuditRow(

@@ -190,6 +190,16 @@ def unanswered_claims(nodes: Iterable[Node]) -> list[Node]:
     ]
 
 
+def older_over_newer(nodes: Iterable[Node]) -> list[Node]:
+    """Tags that go from a newer push to an older one, other than to the image of the newest."""
+    return [node for node in nodes if isinstance(node.state, own.Placing) and _goes_back(node.state)]
+
+
+def _goes_back(state: own.Placing) -> bool:
+    is_older = state.owner is not None and state.placing.order < state.owner.order
+    return is_older and state.placing.digest != state.newest.digest
+
+
 def _heard_are_told(node: Node) -> bool:
     return all(any(key == k and order <= o for k, o in node.told) for key, order in node.heard)
 

@@ -11,6 +11,7 @@ from tests.flows.closed_loop import (
     explore,
     hopeless_images,
     image_outcomes,
+    older_over_newer,
     tag_outcomes,
     unanswered_claims,
     unwatched_owners,
@@ -79,6 +80,7 @@ TAGS = {
 def test_whoever_asks_for_a_tag_is_told_what_became_of_it(coming: tuple[own.Event, ...]) -> None:
     nodes = list(explore(TagOwnership().decide, Node(own.Unclaimed(), (), coming), _without_looking))
     assert unanswered_claims(nodes) == []
+    assert older_over_newer(nodes) == []
 
 
 def test_whoever_asks_for_a_tag_is_told_although_it_is_repaired_meanwhile() -> None:

@@ -137,6 +137,24 @@ CASES: dict[str, tuple[own.State, own.Event, own.State, tuple[Any, ...]]] = {
         _owned(C, A_AGAIN_EARLY, 1),
         (_tell(A_AGAIN_EARLY, "kept", A.digest, NOW),),
     ),
+    "the owner's duplicate does not wait for the write that takes its tag": (
+        _placing(B, A, B, 2),
+        _approved(A),
+        _placing(B, A, B, 2),
+        (),
+    ),
+    "the owner's newer push does not wait for a write that is newer still": (
+        _placing(C, A, C, 2),
+        _approved(A_AGAIN_EARLY),
+        _placing(C, A, C, 2, told=_told(A_AGAIN_EARLY)),
+        (_tell(A_AGAIN_EARLY, "superseded", C.digest, NOW),),
+    ),
+    "the owner's newest push waits for the write that takes its tag": (
+        _placing(A_AGAIN, A, B, 2),
+        _approved(A_AGAIN),
+        _placing(A_AGAIN, A, B, 2, waiting=(A_AGAIN,)),
+        (),
+    ),
     "the image being written is pushed again": (
         _placing(A, None, A),
         _approved(A_AGAIN),

@@ -48,6 +48,10 @@ class Host:
         self.started = self.clock.now()
         self._deletes_early = bug.deletes_early
         self.pushed = 0
+        self.stalled = datetime.timedelta()
+        """Time that calls took, all together."""
+        self.redelivered = 0
+        """Deliveries of events that had been delivered before."""
         self.redeployed = False
         self.events: list[GridEvent] = []
         self.running: list[Invocation] = []
@@ -109,6 +113,7 @@ class Host:
         """Event Grid calls the function."""
         event.left -= 1
         event.tries += 1
+        self.redelivered += event.tries > 1
         intake = self.app.intake
 
         def ended(invocation: Invocation) -> None:
@@ -131,7 +136,9 @@ class Host:
             self.app.queue.delete(delivery)
         intake = self.app.intake
         name = f"work {text.partition('"key": "')[2].removesuffix('"}')}"
-        return self._start(name, lambda: intake.work(text), lambda invocation: self._message_ended(invocation, delivery))
+        return self._start(
+            name, lambda: intake.work(text), lambda invocation: self._message_ended(invocation, delivery)
+        )
 
     def _message_ended(self, invocation: Invocation, delivery: Delivery) -> None:
         queue = self.app.queue
@@ -176,6 +183,7 @@ class Host:
 
     def stall(self, invocation: Invocation, seconds: float) -> None:
         """The call takes long. Event Grid does not wait for an answer longer than it says, and delivers again."""
+        self.stalled += datetime.timedelta(seconds=seconds)
         until = self.clock.now() + datetime.timedelta(seconds=seconds)
         invocation.stalled_until = min(until, invocation.started + FUNCTION_TIMEOUT)
         for event in self.events:

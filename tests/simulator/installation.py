@@ -21,7 +21,7 @@ from tests.fakes import (
     Importing,
 )
 from tests.fakes.faults import _raise_if, call
-from tests.simulator.scenarios import REPOSITORY, Scenario, content
+from tests.simulator.scenarios import REPOSITORY, Scenario
 from tidegate.codec import Codec
 from tidegate.composition import CODEC, flows
 from tidegate.effects import Effects
@@ -30,7 +30,7 @@ from tidegate.flows.base import Flow
 from tidegate.gates import GateRule, Gates, ImageMatch
 from tidegate.gates.globs import repository_glob, tag_glob
 from tidegate.intake import Intake
-from tidegate.ports import TagPlaced, TagTaken, TestErrored, TestFailed, TestPassed, TestStatus
+from tidegate.ports import TagPlaced, TagTaken, TestErrored, TestFailed, TestPassed, TestRunning, TestStatus
 from tidegate.records import Records
 from tidegate.references import ImageRef, TagRef
 from tidegate.runner import Runner
@@ -146,18 +146,16 @@ class Installation:
         self.intake = dataclasses.replace(self.intake, gates=gates)
 
     def _verdict(self, image: ImageRef, number: int) -> TestStatus:
-        letter = self.letter(image.digest)
+        letter = self.scenario.letter(image.digest)
         runs = sum(run.image.digest == image.digest for run in self.tests.runs.values())
         if letter in self.scenario.flaky and not runs:
             return TestErrored("the agent was lost")
+        if letter in self.scenario.hanging and not runs:
+            return TestRunning()
         return TestPassed() if self.scenario.approves(letter) else TestFailed("exit code 1")
 
     def _importing(self, source: ImageRef, number: int) -> Importing:
         return Importing.LIES if self.scenario.lying and number == 1 else Importing.COPIES
-
-    def letter(self, digest: str) -> str:
-        """Which image of the scenario a digest is."""
-        return next(letter for letter, _ in self.scenario.pushes if content(letter).digest == digest)
 
     def tags(self, registry: str) -> Mapping[str, str]:
         """What the tags of the repository name there."""

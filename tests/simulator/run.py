@@ -44,7 +44,18 @@ class Option:
 type Chooser = Callable[[int, "Run"], int]
 """Number of the choice and the run, whose `options` may be asked for, to the index of what happens. 0 is always there."""
 
-_READING = {"load", "exists", "inspect", "status", "log", "resolve", "import_status", "due", "place_tag", "place_tag:read"}
+_READING = {
+    "load",
+    "exists",
+    "inspect",
+    "status",
+    "log",
+    "resolve",
+    "import_status",
+    "due",
+    "place_tag",
+    "place_tag:read",
+}
 _MAY_REFUSE = {"inspect", "start_import", "start", "place_tag"}
 _RACY = {"load", "save", "place_tag", "place_tag:write", "place_tag:read", "start_import", "exists", "start"}
 _SLOWNESS = (45, 400)
@@ -68,6 +79,7 @@ class Run:
         for number in range(LIMIT):
             usual = self._usual()
             if usual is None:
+                self.counts["duplicates"] += self.host.redelivered
                 check_end(self)
                 return
             index = choose(number, self)

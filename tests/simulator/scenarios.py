@@ -20,6 +20,12 @@ def content(letter: str) -> Content:
 
 
 @functools.cache
+def digest(letter: str) -> str:
+    """The image's digest."""
+    return content(letter).digest
+
+
+@functools.cache
 def signature(letter: str) -> Content:
     """What is attached to the image."""
     return artifact(SIGNATURE, letter.encode(), subject=content(letter))
@@ -36,6 +42,8 @@ class Scenario:
     """Letters whose test fails."""
     flaky: str = ""
     """Letters whose first run ends without a verdict."""
+    hanging: str = ""
+    """Letters whose first run never ends."""
     lying: bool = False
     """Whether the first import says it is done while nothing arrived."""
     signed: bool = False
@@ -51,6 +59,10 @@ class Scenario:
     test_seconds: float = 20
     import_seconds: float = 5
     workers: int = 2
+
+    def letter(self, of: str) -> str:
+        """Which image a digest is; the digest itself for one that nobody pushes."""
+        return next((letter for letter, _ in self.pushes if digest(letter) == of), of)
 
     def approves(self, letter: str) -> bool:
         """Whether the image deserves promotion."""
@@ -70,6 +82,7 @@ SCENARIOS: dict[str, Scenario] = {
     "two tags cross": Scenario((("a", "v1"), ("b", "v2"), ("b", "v1"), ("a", "v2"))),
     "an immutable tag is pushed twice": Scenario((("a", "v1"), ("b", "v1")), gate=FIRM, pushes_wait=True),
     "a test without a verdict": Scenario((("a", "v1"),), flaky="a"),
+    "a test that hangs": Scenario((("a", "v1"),), hanging="a"),
     "an import that lies": Scenario((("a", "v1"),), lying=True),
     "signed images": Scenario((("a", "v1"), ("b", "v2")), gate=SIGNED, signed=True),
     "a gate changes meanwhile": Scenario((("a", "v1"), ("a", "v1")), redeploy_after=1, duplicates=1),

@@ -42,6 +42,7 @@ def scenario_of(seed: int) -> Scenario:
         gate=gate,
         failing=chance.choice(used) if chance.random() < 0.25 else "",
         flaky=chance.choice(used) if chance.random() < 0.25 else "",
+        hanging=chance.choice(used) if chance.random() < 0.05 else "",
         lying=chance.random() < 0.15,
         signed=gate is SIGNED,
         duplicates=chance.choice((0, 0, 1, 2)),

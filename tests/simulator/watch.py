@@ -6,6 +6,7 @@ The numbers are those of the invariants: G general, A images.
 from __future__ import annotations
 
 import collections
+import datetime
 from typing import Any
 
 from tests.fakes import Fault
@@ -13,7 +14,8 @@ from tests.fakes.faults import FakePort
 from tests.simulator.fibers import Invocation
 from tests.simulator.host import Host
 from tests.simulator.installation import HEALTHY, NEWER_VERSION, STAGING
-from tests.simulator.scenarios import REPOSITORY, content
+from tests.simulator.scenarios import REPOSITORY
+from tests.simulator.scenarios import digest as digest_of
 from tidegate.adapters import referrer_manifests
 from tidegate.events import order_of
 from tidegate.flows import image_states as st
@@ -76,6 +78,9 @@ class Watch:
         self._seen_outcomes = 0
         self._acknowledged: set[str] = set()
         self._firm: dict[str, str] = {}
+        self._moved: set[str] = set()
+        self._versions: dict[str, str] = {}
+        self._fault = Fault.OK
 
     # Around a call
 
@@ -134,7 +139,9 @@ class Watch:
         match what, where.split(" "):
             case "manifest", [place] if place.startswith(HEALTHY):
                 digest = place.partition("@")[2]
-                check(self._is_approved(digest), "A1", f"{self._name(digest)} is at the destination without a passed test")
+                check(
+                    self._is_approved(digest), "A1", f"{self._name(digest)} is at the destination without a passed test"
+                )
             case "tag", [place, digest]:
                 self._check_tag(place.rpartition(":")[2], digest)
             case _:
@@ -150,7 +157,9 @@ class Watch:
             f"{tag} names {name}, which was not approved for it",
         )
         attached = self.app.registry.referrers(ImageRef(HEALTHY, REPOSITORY, digest))
-        check(any(map(referrer_manifests.is_record, attached)), "A3", f"{tag} names {name} before its record is attached")
+        check(
+            any(map(referrer_manifests.is_record, attached)), "A3", f"{tag} names {name} before its record is attached"
+        )
         if self.host.scenario.signed:
             signed = any(not referrer_manifests.is_record(each) for each in attached)
             check(signed, "A9", f"{tag} names {name} before its signature is there")
@@ -160,10 +169,6 @@ class Watch:
         self.counts["tag writes"] += 1
         self.counts["tag moves"] += tag in self._moved
         self._moved.add(tag)
-
-    @property
-    def _moved(self) -> set[str]:
-        return self.__dict__.setdefault("_tags_written", set())  # type: ignore[no-any-return]
 
     # Records
 
@@ -177,7 +182,13 @@ class Watch:
             self.counts["lost leases"] += 1
         self.counts["retries"] += any(entry.tries for entry in record.outbox)
         if key.startswith("image-promotion"):
-            self._check_state(key, before.state if before else st.Unseen(), record.state)
+            first = before.state if before else st.Unseen()
+            self._check_state(key, first, record.state)
+            is_audited = before is None or record.audited > before.audited
+            attempts = [getattr(each, "attempt", 0) for each in (first, record.state)]
+            check(
+                is_audited or attempts[0] == attempts[1], "G10", f"{key[-80:]}: attempt {attempts[1]} has no audit row"
+            )
 
     def _check_state(self, key: str, before: Any, after: Any) -> None:
         name = f"{key[-80:]}: {type(before).__name__} -> {type(after).__name__}"
@@ -231,7 +242,6 @@ class Watch:
 
     def _check_events(self) -> None:
         for event in self.host.events:
-            self.counts["duplicates"] += 0
             if event.acknowledged and event.name not in self._acknowledged:
                 self._acknowledged.add(event.name)
                 check(event.name.startswith("echo") or self._is_durable(event.body), "G1", f"{event.name} was lost")
@@ -259,7 +269,7 @@ class Watch:
         )
 
     def _pushes(self) -> list[tuple[str, str]]:
-        return [(content(letter).digest, tag) for letter, tag in self.host.scenario.pushes[: self.host.pushed]]
+        return [(digest_of(letter), tag) for letter, tag in self.host.scenario.pushes[: self.host.pushed]]
 
     def _is_pushed(self, digest: str) -> bool:
         return any(digest == pushed for pushed, _ in self._pushes())
@@ -274,10 +284,8 @@ class Watch:
         return key in images | {f"tag-ownership:{HEALTHY}/{REPOSITORY}:{tag}" for _, tag in self._pushes()}
 
     def _name(self, digest: str) -> str:
-        return next((f"image {letter}" for letter, _ in self.host.scenario.pushes if content(letter).digest == digest), digest)
+        return f"image {self.host.scenario.letter(digest)}"
 
 
 def _order(body: dict[str, Any]) -> str:
-    import datetime
-
     return order_of(datetime.datetime.fromisoformat(body["data"]["timestamp"]), body["id"])

@@ -93,8 +93,8 @@ class Flow(Protocol):
     def decide(self, state: object, event: object, /) -> Decision[object, object]:
         """What an event means in a state. An event that answers an earlier attempt, or comes twice, changes nothing."""
 
-    def explain(self, event: object, /) -> Explanation | None:
-        """Who and why, for the audit; None: a look that found nothing new, which is no transition."""
+    def explain(self, event: object, after: object, /) -> Explanation | None:
+        """Who and why an event led to a state, for the audit; None: a look that found nothing new, which is no transition."""
 
     def listing(self, state: object, /) -> Listing | None:
         """How the record is listed; None: it is not."""

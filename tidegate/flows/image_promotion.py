@@ -168,7 +168,7 @@ class ImagePromotion(Flow):
             case Ignored():
                 return Decision(state)
             case Rejected():
-                return self._asked_again(dataclasses.replace(state, work=work), event)
+                return self._asked_again(state, work, event)
             case Superseded() | Errored():
                 return self._restart(state, work, event.request.at)
             case _:
@@ -184,24 +184,21 @@ class ImagePromotion(Flow):
             case _:
                 return Decision(dataclasses.replace(state, work=settle_untagged(state.work)))
 
-    def _asked_again(self, state: Rejected, event: Asked) -> Step:
-        """A rejected image stays rejected, unless somebody takes responsibility; its push still takes part in the order."""
-        override = state.work.override
-        if (
-            override is not None
-            and isinstance(event, PromotionRequested)
-            and event.override
-            and state.cause in _MAY_OVERRIDE
-        ):
-            verdict = Verdict(
-                "overridden", event.request.at, reason=state.reason, log=state.verdict.log if state.verdict else ""
-            )
-            return self._import(state.work, verdict, state.attempt + 1, event.request.at)
-        if state.cause == "missing" or (
-            isinstance(event, PromotionRequested) and state.cause in ("referrers", "conflict")
-        ):
-            return self._restart(state, state.work, event.request.at)
-        return Decision(state, self._claims(state.work, TagPushed, event.tag))
+    def _asked_again(self, state: Rejected, work: Work, event: Asked) -> Step:
+        """A rejected image stays rejected, unless somebody takes responsibility or the cause is not in the image itself.
+
+        Its push still takes part in the order. A tag that was taken says nothing about another tag.
+        """
+        if isinstance(event, PromotionRequested) and event.override and state.cause in _MAY_OVERRIDE:
+            log = state.verdict.log if state.verdict else ""
+            verdict = Verdict("overridden", event.request.at, reason=state.reason, log=log)
+            return self._import(work, verdict, state.attempt + 1, event.request.at)
+        by_hand = isinstance(event, PromotionRequested)
+        is_taken = any(claim.tag == event.tag and claim.status == "taken" for claim in state.work.claims)
+        again = {"missing": True, "referrers": by_hand, "conflict": by_hand or not is_taken}
+        if again.get(state.cause, False):
+            return self._restart(state, work, event.request.at)
+        return Decision(dataclasses.replace(state, work=work), self._claims(work, TagPushed, event.tag))
 
     def _restart(self, state: Rejected | Superseded | Errored, work: Work, at: datetime.datetime) -> Step:
         """Go on from what is known: a verdict is kept."""
@@ -556,12 +553,13 @@ class ImagePromotion(Flow):
     # For people ----------------------------------------------------------------------------------------------------
 
     @override
-    def explain(self, event: Event, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
+    def explain(self, event: Event, after: object, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
         match event:
             case ImagePushed(request=request) | PromotionRequested(request=request):
                 return Explanation(request.who, request.why)
-            case ImageTestRunning() | ImportRunning():
-                return None
+            case ImageTestRunning(attempt=attempt) | ImportRunning(attempt=attempt):
+                goes_on = isinstance(after, Testing | Importing) and after.attempt == attempt
+                return None if goes_on else Explanation("tidegate", "it runs for too long")
             case ImageTestPassed(log_url=log):
                 return Explanation("tidegate", "the test passed", log)
             case ImageTestFailed(reason=reason, log_url=log):

@@ -204,7 +204,7 @@ class TagOwnership(Flow):
                 assert_never(event)
 
     @override
-    def explain(self, event: Event, /) -> Explanation:  # type: ignore[override]  # each flow takes its own events
+    def explain(self, event: Event, after: object, /) -> Explanation:  # type: ignore[override]  # each flow takes its own events
         match event:
             case TagPushed(claimant=claimant) | TagApproved(claimant=claimant):
                 return Explanation("tidegate", f"{claimant.digest} at {claimant.order}")
@@ -263,7 +263,7 @@ def _approved(state: State, target: TagRef, claimant: Claimant) -> Step:
         case Owned() as owned:
             placing = _placing(owned, claimant)
             return Decision(placing, (*pushed.commands, _place(placing)))
-        case Placing() as placing:
+        case Placing() as placing if not _is_duplicate_of_owner(placing, claimant):
             return Decision(_wait(placing, claimant), pushed.commands)
         case _:
             return pushed
@@ -348,9 +348,18 @@ def _is_same(one: Claimant | None, other: Claimant) -> bool:
 
 def _is_late(state: Owned | Placing, claimant: Claimant) -> bool:
     """Whether a newer push overtook the claim before its image got the tag, or the write of it began."""
-    holders = (state.owner, state.placing) if isinstance(state, Placing) else (state.owner,)
-    is_older = claimant.order < state.newest.order and claimant.digest != state.newest.digest
-    return is_older and not any(_is_same(holder, claimant) for holder in holders)
+    if claimant.order >= state.newest.order or claimant.digest == state.newest.digest:
+        return False
+    match state:
+        case Owned(owner=owner):
+            return not _is_same(owner, claimant)
+        case Placing(placing=placing):
+            return not (_is_same(placing, claimant) or _is_duplicate_of_owner(state, claimant))
+
+
+def _is_duplicate_of_owner(state: Placing, claimant: Claimant) -> bool:
+    owner = state.owner
+    return owner is not None and _is_same(owner, claimant) and claimant.order <= owner.order
 
 
 def _later(one: Claimant, other: Claimant) -> Claimant:
