@@ -68,8 +68,8 @@ def _podman_only(engine: Engine, backstop_s: int) -> tuple[str, ...]:
     """What makes Podman treat a container as Docker does."""
     if engine.name == "docker":
         return ()
-    # Docker gives a read-only container no writable /tmp and /run, and no container the machine's proxy.
-    return ("--read-only-tmpfs=false", "--http-proxy=false", f"--timeout={backstop_s}", *engine.ulimits)
+    # Docker gives a read-only container no writable /tmp and /run.
+    return ("--read-only-tmpfs=false", f"--timeout={backstop_s}", *engine.ulimits)
 
 
 async def _remove(engine: Engine, name: str) -> None:

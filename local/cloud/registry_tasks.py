@@ -19,7 +19,7 @@ from local.cloud.task_agent import DEADLINE, Agent, StepFailedError
 from local.cloud.task_images import AgentImages
 from local.cloud.task_logs import LogStore, RunLog
 from local.cloud.task_requests import RunRequest, run_request
-from local.cloud.task_runs import FINAL, Run, RunStore, now
+from local.cloud.task_runs import Run, RunStore, now
 from local.cloud.task_yaml import RunVariables
 from local.container_owner import remove_orphans
 from local.containers import Engine, EngineMissingError, find_engine
@@ -93,10 +93,10 @@ class RegistryTasks:
         request = run_request(await call.json())
         run = self._runs.create(registry, request.platform)
         key = (run.registry, run.run_id)
-        self._running[key] = asyncio.create_task(
-            self._carry_out(run, request, self._logs), name=f"task-run-{run.run_id}"
-        )
-        self._running[key].add_done_callback(lambda _task: self._ended(key))
+        # Eager: a task that is cancelled before its first moment would never come to the code that ends the run.
+        work = self._carry_out(run, request, self._logs)
+        self._running[key] = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
+        self._running[key].add_done_callback(lambda _task: self._running.pop(key))
         return web.json_response(run.resource(world.registry_id(registry)))
 
     async def get_run(self, call: ArmCall) -> web.Response:
@@ -119,7 +119,8 @@ class RegistryTasks:
         run = self._run(call)
         task = self._running.get((run.registry, run.run_id))
         if task is not None:
-            task.cancel()
+            if not task.cancelling():  # a second one would cut off the removal of the container
+                task.cancel()
             await asyncio.wait([task])
         return web.Response()
 
@@ -137,12 +138,6 @@ class RegistryTasks:
         return run
 
     # Runs
-
-    def _ended(self, key: tuple[str, str]) -> None:
-        del self._running[key]
-        run = self._runs.get(*key)
-        if run is not None and run.status not in FINAL:  # cancelled before its first moment
-            self._runs.save(dataclasses.replace(run, status="Canceled", finish_time=now()))
 
     async def _carry_out(self, run: Run, request: RunRequest, logs: LogStore) -> None:
         """From Queued to a final status, whatever happens."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
 import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
+from aiohttp import web
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from local import world
-from local.cloud.core import Options
-from local.cloud.registry_tasks import AGENTS
+from local.cloud.arm import ArmCall
+from local.cloud.core import Cloud, Options
+from local.cloud.registry_tasks import AGENTS, RegistryTasks
 from local.container_owner import OWNER_LABEL, this_process
 from local.containers import INSTALL, Engine, find_engine
 from local.images import find_manifest, push, push_blob_image, push_index
@@ -249,3 +255,26 @@ def delete_manifest(url: str, repository: str, digest: str) -> None:
     request = urllib.request.Request(f"{url}/v2/{repository}/manifests/{digest}", method="DELETE")
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10):
         pass
+
+
+def test_a_run_that_is_cancelled_before_its_first_moment_ends(
+    cloud_options: Options, engine: Engine, tmp_path: Path
+) -> None:
+    body = {"type": "EncodedTaskRunRequest", "encodedTaskContent": "", "platform": {"os": "Linux"}}
+
+    class Request:
+        async def text(self) -> str:
+            return json.dumps(body)
+
+    async def schedule_and_cancel_at_once() -> str:
+        cloud = Cloud(Options(registries=cloud_options.registries, state=tmp_path, storage=cloud_options.storage))
+        service = RegistryTasks(cloud, lambda: engine)
+        names = {"registry": world.STAGING, "run": "ca1"}
+        call = ArmCall(cast("web.Request", Request()), names, "2025-03-01-preview")
+        async with contextlib.asynccontextmanager(service.running)(web.Application()):
+            await service.schedule_run(call)
+            await service.cancel_run(call)
+            answer = (await service.get_run(call)).text
+        return str(json.loads(answer or "")["properties"]["status"])
+
+    assert asyncio.run(schedule_and_cancel_at_once()) == "Canceled"
