@@ -110,10 +110,8 @@ class PublishedTypes:
     def shape(self, index: int) -> Shape:
         self.seen.add(index)
         node = self._nodes[index]
-        if isinstance(node, str):
-            return Primitive(node)
-        if "primitive" in node:
-            return Primitive(node["primitive"], node.get("least"), node.get("most"), node.get("pattern", ""))
+        if isinstance(node, str) or "primitive" in node:
+            return _primitive(node)
         match node:
             case {"literal": value}:
                 return Exact(value)
@@ -125,15 +123,20 @@ class PublishedTypes:
                 return Discriminated(
                     name, self._properties(base), {key: Published(self, each) for key, each in elements.items()}
                 )
-            case {"object": properties, "extra": int(extra)}:
-                return ObjectOf(self._properties(properties), Published(self, extra))
             case {"object": properties}:
-                return ObjectOf(self._properties(properties))
+                extra = Published(self, node["extra"]) if "extra" in node else None
+                return ObjectOf(self._properties(properties), extra)
             case _:
                 raise ValueError(f"type {index} has no known form")
 
     def _properties(self, stored: Mapping[str, list[int]]) -> dict[str, Property]:
         return {name: Property(Published(self, index), flags) for name, (index, flags) in stored.items()}
+
+
+def _primitive(node: Any) -> Primitive:
+    if isinstance(node, str):
+        return Primitive(node)
+    return Primitive(node["primitive"], node.get("least"), node.get("most"), node.get("pattern", ""))
 
 
 def resolve(shape: Shape) -> Shape:
