@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import tempfile
 import uuid
 from collections.abc import Callable, Sequence
 
@@ -34,17 +35,19 @@ async def run_container(
     name = f"tidegate-run-{uuid.uuid4().hex}"
     own = ("--rm", f"--name={name}", f"--label={OWNER_LABEL}={this_process()}", "--pull=never", "--log-driver=none")
     arguments = ("run", *own, *_podman_only(engine, backstop_s), *options, image, *command)
-    try:
-        return await run_command(engine, arguments, output)
-    finally:
-        await asyncio.shield(_remove(engine, name))
+    with tempfile.TemporaryDirectory(prefix="tidegate-run-") as folder:  # Podman may leave a file called `oom` there
+        try:
+            return await run_command(engine, arguments, output, folder)
+        finally:
+            await asyncio.shield(_remove(engine, name))
 
 
-async def run_command(engine: Engine, arguments: Sequence[str], output: Sink) -> int:
+async def run_command(engine: Engine, arguments: Sequence[str], output: Sink, folder: str | None = None) -> int:
     """Run a command of the engine to its end and return its exit status. When cancelled, its client is killed."""
     client = await asyncio.create_subprocess_exec(
         *engine.command(*arguments),
         env=dict(engine.environment),
+        cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -78,11 +78,16 @@ def push(image: str, registry_port: int, repository: str, tag: str, *, engine: E
 
 
 def _revision() -> str:
-    """The commit that the image is built from, for its label; `unknown` outside a checkout."""
+    """The last commit that changed the image's files, for its label; `unknown` outside a checkout."""
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=CONTEXT, capture_output=True, text=True, timeout=10, check=False
+            ["git", "log", "-1", "--format=%H", "--", "."],
+            cwd=CONTEXT,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
         )
     except OSError:
         return "unknown"
-    return done.stdout.strip() if done.returncode == 0 else "unknown"
+    return done.stdout.strip() or "unknown"

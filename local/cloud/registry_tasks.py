@@ -91,7 +91,7 @@ class RegistryTasks:
         if self._logs is None:
             raise ArmError(503, "ServiceUnavailable", "The stand-in has no storage account for the logs of runs.")
         request = run_request(await call.json())
-        run = self._runs.create(registry, request.platform)
+        run = self._runs.create(registry, request.platform, request.cpu)
         key = (run.registry, run.run_id)
         # Eager: a task that is cancelled before its first moment would never come to the code that ends the run.
         work = self._carry_out(run, request, self._logs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping, Sequence
 
@@ -43,7 +44,7 @@ class Ceiling:
 
     memory_bytes: int = 2 * 2**30
     pids: int = 512
-    cpus: float = 2.0
+    cpus: float = dataclasses.field(default_factory=lambda: float(min(2, os.cpu_count() or 1)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class ContainerRequest:
     """Options of `run` for this container, limits included; the same for Podman and Docker."""
     platform: str | None
     enforced: tuple[str, ...]
-    """Limits that the step did not ask for itself, for the log."""
+    """Limits that the step did not ask for, or not so low; for the log."""
 
 
 def parse_docker_run(arguments: Sequence[str], environment: Mapping[str, str], ceiling: Ceiling) -> ContainerRequest:
@@ -121,22 +122,27 @@ def _check(name: str, value: str) -> None:
 
 
 def _limits(asked: Mapping[str, str], ceiling: Ceiling) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    memory = min(_bytes("--memory", asked.get("--memory")) or ceiling.memory_bytes, ceiling.memory_bytes)
+    """(options of every container, those of them that the step did not ask for or not so low)."""
+    memory = _bytes("--memory", asked.get("--memory"))
     swap = _bytes("--memory-swap", asked.get("--memory-swap"))
-    pids = min(_positive("--pids-limit", asked.get("--pids-limit")) or ceiling.pids, ceiling.pids)
-    cpus = min(_positive("--cpus", asked.get("--cpus")) or ceiling.cpus, ceiling.cpus)
-    limits = {
-        "--network": "none",
-        "--cap-drop": "ALL",
-        "--security-opt": "no-new-privileges",
-        "--memory": str(memory),
+    pids = _positive("--pids-limit", asked.get("--pids-limit"))
+    cpus = _positive("--cpus", asked.get("--cpus"))
+    held = min(memory or ceiling.memory_bytes, ceiling.memory_bytes)
+    numbers = {
+        "--memory": (memory, held),
         # Memory and swap together: no more than the memory, unless the step asked for some and the ceiling has room.
-        "--memory-swap": str(max(memory, min(swap or memory, ceiling.memory_bytes))),
-        "--pids-limit": f"{pids:.0f}",
-        "--cpus": f"{cpus:g}",
+        "--memory-swap": (swap, max(held, min(swap or held, ceiling.memory_bytes))),
+        "--pids-limit": (pids, min(pids or ceiling.pids, ceiling.pids)),
+        "--cpus": (cpus, min(cpus or ceiling.cpus, ceiling.cpus)),
     }
-    options = ("--read-only", *(f"{name}={value}" for name, value in limits.items()))
-    return options, tuple(option for option in options if option.partition("=")[0] not in asked)
+    fixed = ("--read-only", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+    options = (*fixed, *(f"{name}={value:.15g}" for name, (_, value) in numbers.items()))
+
+    def as_asked(option: str) -> bool:
+        name = option.partition("=")[0]
+        return name in asked and (name not in numbers or numbers[name][0] == numbers[name][1])
+
+    return options, tuple(option for option in options if not as_asked(option))
 
 
 def _variable(value: str, environment: Mapping[str, str]) -> str:

@@ -17,6 +17,10 @@ MOST_TIMEOUT_S = 28800
 
 _ENCODED = "EncodedTaskRunRequest"
 _TYPES = frozenset({_ENCODED, "DockerBuildRequest", "FileTaskRunRequest", "TaskRunRequest"})
+_DONE = frozenset({"type", "encodedTaskContent", "values", "timeout", "platform", "agentConfiguration", "credentials"})
+"""Properties that have an effect here. `credentials` has none to have: the local registries ask for none."""
+_CPU = 2
+"""Cores of Azure's default agent."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class RunRequest:
     """The task's YAML, not yet parsed: a faulty one is accepted and its run fails, as on Azure."""
     timeout_s: int
     platform: dict[str, str]
+    cpu: int
+    """Cores of the agent, for the record: a container has what its limits say."""
     values: dict[str, str]
 
 
@@ -36,15 +42,23 @@ def run_request(body: Mapping[str, Any]) -> RunRequest:
     if kind != _ENCODED:
         known = f"'{kind}' is not implemented by the stand-in." if kind in _TYPES else f"'{kind}' is no type of run."
         raise ArmError(400, "InvalidRunRequest", known)
-    for name in ("encodedValuesContent", "agentPoolName", "logTemplate", "sourceLocation"):
-        if body.get(name):
+    for name, value in body.items():
+        if value and name not in _DONE:
             raise ArmError(400, "InvalidRunRequest", f"'{name}' is not implemented by the stand-in.")
-    timeout = body.get("timeout", DEFAULT_TIMEOUT_S)
-    if not isinstance(timeout, int) or isinstance(timeout, bool) or not 1 <= timeout <= MOST_TIMEOUT_S:
-        raise ArmError(400, "InvalidRunRequest", f"'timeout' is {timeout!r}; it is from 1 to {MOST_TIMEOUT_S} seconds.")
+    agent = body.get("agentConfiguration") or {}
     return RunRequest(
-        _task_text(body.get("encodedTaskContent")), timeout, _platform(body.get("platform")), _values(body)
+        task=_task_text(body.get("encodedTaskContent")),
+        timeout_s=_whole("timeout", body.get("timeout", DEFAULT_TIMEOUT_S), MOST_TIMEOUT_S),
+        platform=_platform(body.get("platform")),
+        cpu=_whole("agentConfiguration.cpu", agent.get("cpu", _CPU), 32),
+        values=_values(body),
     )
+
+
+def _whole(name: str, value: Any, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise ArmError(400, "InvalidRunRequest", f"'{name}' is {value!r}; it is from 1 to {most}.")
+    return value
 
 
 def _task_text(encoded: Any) -> str:

@@ -22,6 +22,7 @@ class Run:
     """Queued, Started, Running, then one of FINAL."""
     create_time: str
     platform: dict[str, str]
+    cpu: int
     start_time: str | None = None
     finish_time: str | None = None
     error: str | None = None
@@ -41,7 +42,7 @@ class Run:
             "startTime": self.start_time,
             "finishTime": self.finish_time,
             "platform": self.platform,
-            "agentConfiguration": {"cpu": 2},
+            "agentConfiguration": {"cpu": self.cpu},
             "runErrorMessage": self.error,
             "provisioningState": "Succeeded",
             "isArchiveEnabled": False,
@@ -67,10 +68,10 @@ class RunStore:
         for file in sorted(folder.glob("*/*.json")):
             self._restore(file)
 
-    def create(self, registry: str, platform: dict[str, str]) -> Run:
+    def create(self, registry: str, platform: dict[str, str], cpu: int) -> Run:
         """A queued run with the next id: `ca1`, `ca2` and so on, for each registry."""
         numbers = [int(run.run_id[2:]) for run in self._runs.values() if run.registry == registry]
-        return self.save(Run(registry, f"ca{max(numbers, default=0) + 1}", "Queued", now(), platform))
+        return self.save(Run(registry, f"ca{max(numbers, default=0) + 1}", "Queued", now(), platform, cpu))
 
     def save(self, run: Run) -> Run:
         file = self._folder / run.registry / f"{run.run_id}.json"

@@ -52,6 +52,7 @@ def test_a_memory_hog_is_killed(tasks: Tasks, images: Pushed) -> None:
     status, log = attempt(tasks, images.hostile, "memory", SANDBOX)
     assert status == "Failed"
     assert "exit status 137\n" in log, "killed, and not by itself"
+    assert not Path("oom").exists(), "Podman leaves such a file where it was started"
 
 
 def test_a_memory_limit_above_the_ceiling_is_lowered(tasks: Tasks, images: Pushed) -> None:

@@ -160,6 +160,8 @@ def test_an_unknown_run_and_an_unknown_registry_are_not_found(tasks: Tasks) -> N
         ({"timeout": 0}, "timeout"),
         ({"platform": {"os": "Windows"}}, "runs Linux"),
         ({"agentPoolName": "pool"}, "agentPoolName"),
+        ({"isArchiveEnabled": True}, "isArchiveEnabled"),
+        ({"agentConfiguration": {"cpu": 0}}, "agentConfiguration.cpu"),
         ({"values": [{"name": "a", "value": "b", "isSecret": True}]}, "secret"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -22,6 +22,12 @@ def test_a_bare_run_gets_every_limit() -> None:
     assert got.enforced == got.options
 
 
+def test_the_log_says_which_limits_the_step_did_not_ask_for() -> None:
+    asked = "--read-only --network none --cap-drop ALL --security-opt no-new-privileges --cpus 64 --memory 500b"
+    got = request(f"docker run {asked} --memory-swap 500b image")
+    assert got.enforced == ("--pids-limit=100", "--cpus=2")
+
+
 @pytest.mark.parametrize(
     ("asked", "has"),
     [
