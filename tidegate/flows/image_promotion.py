@@ -27,7 +27,8 @@ from tidegate.flows.base import (
     Listing,
     Publish,
     Tell,
-    poll_delay,
+    import_poll_delay,
+    run_poll_delay,
 )
 from tidegate.flows.image_gate import ImageFacts, ImageGate, matches_any, unmet
 from tidegate.flows.image_messages import (
@@ -317,7 +318,9 @@ class ImagePromotion(Flow):
                 return Decision(state)
 
     def _check_import(self, state: Importing, check: int) -> After[Effect]:
-        return After(poll_delay(check), CheckImport(self._target(state.work), state.operation, state.attempt, check))
+        return After(
+            import_poll_delay(check), CheckImport(self._target(state.work), state.operation, state.attempt, check)
+        )
 
     def _import_failed(self, state: Importing, reason: str, at: datetime.datetime) -> Step:
         if state.tries >= IMPORT_ATTEMPTS:
@@ -580,7 +583,7 @@ _MAY_OVERRIDE = ("test", "requirements", "referrers")
 
 
 def _check_test(state: Testing, check: int) -> After[Effect]:
-    return After(poll_delay(check), CheckImageTest(state.work.image, state.run, state.attempt, check))
+    return After(run_poll_delay(check), CheckImageTest(state.work.image, state.run, state.attempt, check))
 
 
 def _why(event: Event) -> str:
