@@ -20,6 +20,7 @@ _INCLUDE = "python3-minimal,libpython3-stdlib"
 _LEFT_OUT = ("doc", "man", "info", "locale", "zoneinfo")
 _SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 _BUILD_LIMIT_S = 600
+_IMPORT_LIMIT_S = 300
 _PULL_LIMIT_S = 300
 
 
@@ -60,7 +61,7 @@ def _from_packages(engine: Engine, cache: Path) -> None:
         "--change=ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "--change=CMD python3",
     )
-    engine.run("import", *settings, str(cache), BASE_IMAGE)
+    engine.run("import", *settings, str(cache), BASE_IMAGE, limit_s=_IMPORT_LIMIT_S)
 
 
 def _bootstrap(target: Path) -> None:
@@ -94,7 +95,7 @@ def _from_public(engine: Engine, _cache: Path) -> None:
     try:
         engine.run("pull", "--quiet", PUBLIC_BASE_IMAGE, limit_s=_PULL_LIMIT_S)
         engine.run("tag", PUBLIC_BASE_IMAGE, BASE_IMAGE)
-    except (RuntimeError, subprocess.TimeoutExpired) as error:
+    except RuntimeError as error:
         raise BaseImageError(f"{PUBLIC_BASE_IMAGE} cannot be pulled ({error})") from error
 
 

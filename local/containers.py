@@ -38,19 +38,21 @@ class Engine:
     def command(self, *arguments: str) -> list[str]:
         return [*self.argv, *arguments]
 
-    def run(self, *arguments: str, limit_s: float = 600, cwd: Path | None = None) -> str:
+    def run(self, *arguments: str, limit_s: float = 60) -> str:
         """Run to the end and return standard output; a failure is a RuntimeError with what the engine said."""
-        done = subprocess.run(
-            self.command(*arguments),
-            env=dict(self.environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=limit_s,
-            check=False,
-            cwd=cwd,
-        )
+        try:
+            done = subprocess.run(
+                self.command(*arguments),
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=limit_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"{self.name} {arguments[0]} took more than {limit_s:g} s") from error
         if done.returncode:
             said = (done.stderr or done.stdout).strip()[-2000:]
             raise RuntimeError(f"{self.name} {arguments[0]} ended with {done.returncode}: {said}")

@@ -16,7 +16,7 @@ SOURCE = "https://example.com/tidegate/local/demo/image"
 type Variant = Literal["passes", "fails"]
 
 _LABELS = {"passes": "trained", "fails": "sorted"}
-_BUILD_LIMIT_S = 300
+_LIMIT_S = 300
 
 __all__ = [
     "CONTEXT",
@@ -55,7 +55,7 @@ def build_image(engine: Engine, context: Path, name: str, settings: dict[str, st
     # Podman's cache takes a layer made with other arguments for the same; with a fixed time, equal input is an equal image.
     podman = ("--layers=false", "--timestamp=0", *engine.ulimits) if engine.name == "podman" else ()
     engine.run(
-        "build", "--quiet", "--network=none", *podman, *arguments, f"--tag={name}", str(context), limit_s=_BUILD_LIMIT_S
+        "build", "--quiet", "--network=none", *podman, *arguments, f"--tag={name}", str(context), limit_s=_LIMIT_S
     )
     return name
 
@@ -64,11 +64,11 @@ def push(image: str, registry_port: int, repository: str, tag: str, *, engine: E
     """Push a local image to a registry on loopback and return the digest that the registry has now for the tag."""
     target = f"127.0.0.1:{registry_port}/{repository}:{tag}"
     if engine.name == "podman":
-        engine.run("push", "--quiet", "--tls-verify=false", image, target)
+        engine.run("push", "--quiet", "--tls-verify=false", image, target, limit_s=_LIMIT_S)
     else:
         engine.run("tag", image, target)
         try:
-            engine.run("push", "--quiet", target)
+            engine.run("push", "--quiet", target, limit_s=_LIMIT_S)
         finally:
             engine.run("rmi", target)
     found = find_manifest(f"http://127.0.0.1:{registry_port}", repository, tag)

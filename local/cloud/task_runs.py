@@ -93,8 +93,12 @@ class RunStore:
     def _restore(self, file: Path) -> None:
         if not re.fullmatch(r"ca[1-9]\d*", file.stem):
             return
-        run = Run(**json.loads(file.read_text()))
+        try:
+            run = Run(**json.loads(file.read_text()))
+        except (ValueError, TypeError):  # of another version, or damaged; its number stays taken
+            run = Run(file.parent.name, file.stem, "Unreadable", now(), {"os": "linux", "architecture": "amd64"}, 2)
         if run.status in FINAL:
             self._runs[run.registry, run.run_id] = run
         else:  # nothing runs any more, and nobody would ever finish it
-            self.save(dataclasses.replace(run, status="Error", finish_time=now(), error="the stand-in was restarted"))
+            error = "its record cannot be read" if run.status == "Unreadable" else "the stand-in was restarted"
+            self.save(dataclasses.replace(run, status="Error", finish_time=now(), error=error))

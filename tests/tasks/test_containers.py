@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
-from local.containers import INSTALL, PODMAN_SETTINGS, EngineMissingError, find_engine
+from local.containers import INSTALL, PODMAN_SETTINGS, Engine, EngineMissingError, find_engine
 
 
 class Machine:
@@ -73,6 +75,17 @@ def test_podman_gets_the_projects_settings_and_reaches_loopback_without_a_proxy(
     assert machine.environments == [engine.environment]
     assert engine.environment["CONTAINERS_CONF"] == str(PODMAN_SETTINGS)
     assert engine.environment["NO_PROXY"] == "corp,127.0.0.1,localhost"
+
+
+def test_a_command_that_fails_or_hangs_is_told(tmp_path: Path) -> None:
+    program = tmp_path / "podman"
+    program.write_text("#!/bin/sh\ncase $1 in fail) echo broken >&2; exit 7;; esac; exec sleep 60\n")
+    program.chmod(0o755)
+    engine = Engine("podman", (str(program),), {"PATH": os.environ["PATH"]}, "5")
+    with pytest.raises(RuntimeError, match="podman fail ended with 7: broken"):
+        engine.run("fail")
+    with pytest.raises(RuntimeError, match=r"podman hang took more than 0\.2 s"):
+        engine.run("hang", limit_s=0.2)
 
 
 def test_an_engine_does_not_show_its_environment() -> None:
