@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from pathlib import Path
 from typing import Literal
@@ -50,13 +51,17 @@ def build(variant: Variant, *, engine: Engine, version: str = "1") -> str:
 
 
 def build_image(engine: Engine, context: Path, name: str, settings: dict[str, str]) -> str:
-    """Build a Dockerfile without network, for no step of these images needs any."""
+    """Build a Dockerfile without network, for no step of these images needs any. What had the name before is removed."""
+    before = _image_id(engine, name)
     arguments = [f"--build-arg={key}={value}" for key, value in settings.items()]
     # Podman's cache takes a layer made with other arguments for the same; with a fixed time, equal input is an equal image.
     podman = ("--layers=false", "--timestamp=0", *engine.ulimits) if engine.name == "podman" else ()
     engine.run(
         "build", "--quiet", "--network=none", *podman, *arguments, f"--tag={name}", str(context), limit_s=_LIMIT_S
     )
+    if before and before != _image_id(engine, name):
+        with contextlib.suppress(RuntimeError):  # it has another name, or a container uses it
+            engine.run("rmi", before)
     return name
 
 
@@ -75,6 +80,11 @@ def push(image: str, registry_port: int, repository: str, tag: str, *, engine: E
     if found is None:
         raise PushError(f"{target} was pushed and is not there")
     return found.digest
+
+
+def _image_id(engine: Engine, name: str) -> str:
+    """The id of a local image; empty when there is none of the name."""
+    return engine.run("images", "--quiet", "--no-trunc", name).strip()
 
 
 def _revision() -> str:

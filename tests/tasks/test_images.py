@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import urllib.request
+from pathlib import Path
 
 import pytest
 
+from local.base_image import ensure_base_image
 from local.containers import Engine
 from local.image_blobs import DOCKER, OCI, MediaTypes, PushError, digest_of, find_manifest, push_blob_image, push_index
-from local.images import build, push
+from local.images import build, build_image, push
 
 
 @pytest.fixture
@@ -71,6 +73,19 @@ def test_a_real_client_reads_what_was_pushed(url: str) -> None:
         ["skopeo", "inspect", "--tls-verify=false", source], capture_output=True, text=True, timeout=30, check=True
     )
     assert json.loads(said.stdout)["Digest"] == image.digest
+
+
+def test_building_a_name_again_leaves_no_nameless_image(engine: Engine, tmp_path: Path) -> None:
+    base, name = ensure_base_image(engine), "localhost/tidegate-rebuilt:1"
+    (tmp_path / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nARG MARK\nLABEL mark=${MARK}\n")
+    first, second = (
+        engine.run("images", "--quiet", "--no-trunc", build_image(engine, tmp_path, name, settings)).strip()
+        for settings in ({"BASE_IMAGE": base, "MARK": "1"}, {"BASE_IMAGE": base, "MARK": "2"})
+    )
+    engine.run("rmi", name)
+    left = engine.run("images", "--all", "--quiet", "--no-trunc").split()
+    assert first != second
+    assert not {first, second} & set(left)
 
 
 def test_a_demo_image_is_reproducible_and_its_version_makes_another(engine: Engine, registry_port: int) -> None:
