@@ -105,3 +105,19 @@ def _kill_workers(scene: Scene) -> int:
                 os.kill(int(status.parent.name), signal.SIGKILL)
                 killed += 1
     return killed
+
+
+def test_storage_that_hangs_is_said_and_no_event_is_lost(scene: Scene) -> None:
+    repository = scene.repository("fixed")
+    azurite = next(each.pid for each in scene.site.stack.status() if each.part == "azurite")
+    assert azurite is not None
+    os.kill(azurite, signal.SIGSTOP)
+    try:
+        image = scene.push(repository, "v1")
+        health = scene.site.api("GET", "/health")
+    finally:
+        os.kill(azurite, signal.SIGCONT)
+    assert health.status == 503
+    assert health.json()["title"] == "A service does not answer"
+    assert int(health.headers["retry-after"]) >= 1
+    assert scene.wait(repository, image.digest, within=120)["state"] == "Promoted"
