@@ -34,7 +34,7 @@ def runtime() -> Runtime:
             if not _made:
                 from tidegate.composition import make
 
-                _made.append(make(os.environ))
+                _made.append(make(os.environ, WORK_QUEUE))
     return _made[0]
 
 

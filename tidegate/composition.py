@@ -12,7 +12,6 @@ from typing import override
 
 from tidegate import gates as gate_files
 from tidegate.api import Answer, Api
-from tidegate.bootstrap import WORK_QUEUE
 from tidegate.codec import Codec, kinds_of
 from tidegate.dead_letters import DeadLetters
 from tidegate.effects import Effects
@@ -87,7 +86,7 @@ def _read(environ: Mapping[str, str]) -> tuple[Settings, Gates]:
         raise SettingsError(str(error)) from error
 
 
-def make(environ: Mapping[str, str]) -> Runtime:
+def make(environ: Mapping[str, str], work_queue: str) -> Runtime:
     """The runtime of one process. SettingsError: settings or gates are at fault, with every fault in the message."""
     from tidegate.adapters.azure_calls import credential
     from tidegate.adapters.blob_evidence import BlobEvidence
@@ -104,7 +103,7 @@ def make(environ: Mapping[str, str]) -> Runtime:
     account = storage(environ, credential, settings.identity_client_id)
     identity = credential(settings.identity_client_id)
     store = TableState(account.tables(), settings.table)
-    queue = StorageQueue(account.queues(), WORK_QUEUE)
+    queue = StorageQueue(account.queues(), work_queue)
     evidence = BlobEvidence(account.blobs(), settings.evidence_container, settings.dead_letter_container)
     registry = ContainerRegistry(settings, identity)
     tests = RegistryTasks(settings, identity)

@@ -79,7 +79,7 @@ def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
 
 def test_all_missing_settings_are_named_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
-        make({})
+        make({}, "work")
     for name in REQUIRED:
         if name.startswith("TIDEGATE_"):
             assert f"{name}: missing" in str(caught.value)
@@ -88,18 +88,18 @@ def test_all_missing_settings_are_named_at_once() -> None:
 def test_a_setting_whose_key_vault_reference_was_not_resolved_is_refused() -> None:
     reference = "@Microsoft.KeyVault(VaultName=v;SecretName=n)"
     with pytest.raises(SettingsError, match="TIDEGATE_STAGING_REGISTRY: unresolved Key Vault reference"):
-        make({**REQUIRED, "TIDEGATE_STAGING_REGISTRY": reference})
+        make({**REQUIRED, "TIDEGATE_STAGING_REGISTRY": reference}, "work")
 
 
 def test_two_registries_that_are_one_are_refused() -> None:
     with pytest.raises(SettingsError, match="TIDEGATE_HEALTHY_REGISTRY: is the staging registry"):
-        make({**REQUIRED, "TIDEGATE_HEALTHY_REGISTRY": "ContosoStaging.azurecr.io"})
+        make({**REQUIRED, "TIDEGATE_HEALTHY_REGISTRY": "ContosoStaging.azurecr.io"}, "work")
 
 
 def test_a_mistake_in_the_gates_is_answered_with_its_line(tmp_path: Path) -> None:
     gates = tmp_path / "gates.yaml"
     gates.write_text("version: 1\nimages:\n  - name: a\n    match: {repository: a/*}\n    tst: {timeout: 10x}\n")
     with pytest.raises(SettingsError) as caught:
-        make({**REQUIRED, "TIDEGATE_GATES_FILE": str(gates)})
+        make({**REQUIRED, "TIDEGATE_GATES_FILE": str(gates)}, "work")
     assert f"{gates}:5:" in str(caught.value)
     assert "test" in str(caught.value)  # what would be allowed
