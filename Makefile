@@ -1,7 +1,7 @@
 # Everything a person or CI does with this project, by name. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check e2e bench lock setup setup-python setup-az clean
+.PHONY: help demo up down status test check check-infra e2e bench lock setup setup-python setup-az clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 # The Node.js and uv that set-up found or installed, and Debian's runc, for an ordinary user too.
@@ -12,7 +12,7 @@ lock := .tools/bin/uv pip compile --quiet --universal --python-version 3.13 --ge
   $(if $(UPGRADE),--upgrade)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## Start everything, push an image and watch it through the gates
 	@$(python) -m local.demo
@@ -36,6 +36,9 @@ check: setup-python ## Check format, lint, types, import contracts and gates.yam
 	cd local/demo/image && $(CURDIR)/$(python) -m mypy --config-file= --strict --explicit-package-bases --cache-dir=$(CURDIR)/.mypy_cache/image .
 	.venv/bin/lint-imports --no-logo
 	$(if $(wildcard tidegate/gates.py),$(python) -m tidegate.gates gates.yaml)
+
+check-infra: setup-python ## Check infra/ alone: Bicep, data, policy, wiring, roles, pipelines and scripts; without Azure
+	$(python) -m pytest tests/infra
 
 e2e: setup ## Run the end-to-end tests alone, from push to promoted
 	$(python) -m pytest tests/e2e
