@@ -1,7 +1,8 @@
 # Everything a person or CI does with this project, by name. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check check-infra e2e bench lock setup setup-python setup-az clean
+.PHONY: help demo up down status test test-trainer check check-infra e2e drill bench bench-trainer bench-scoring lock setup setup-python setup-az \
+  setup-trainer clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 # The Node.js and uv that set-up found or installed, and Debian's runc, for an ordinary user too.
@@ -26,8 +27,21 @@ down: ## Stop the local stack and leave nothing running
 status: setup ## Show what of the local stack runs, and where
 	@$(python) -m local status
 
-test: check setup-az ## Run all that CI runs: the checks and every test
+test: check setup-az test-trainer ## Run all that CI runs: the checks and every test
 	$(python) -m pytest
+
+test-trainer: setup-trainer ## Test the trainer and scoring, with TensorFlow, in an environment of their own
+	.tools/trainer/bin/python -m mypy --cache-dir .mypy_cache/trainer trainer scoring tests/trainer tests/scoring
+	nice -n 10 .tools/trainer/bin/python -m pytest tests/trainer tests/scoring
+
+drill: setup-trainer ## Kill a training run again and again, resume it, and compare it with one never interrupted, bit for bit
+	@nice -n 10 .tools/trainer/bin/python -m trainer.drill
+
+bench-trainer: setup-trainer ## Measure what checkpoints cost, what a kill loses and how soon a run is back
+	@nice -n 10 .tools/trainer/bin/python -m benchmarks.trainer
+
+bench-scoring: setup-trainer ## Measure scoring over HTTP beside a direct call of the model
+	@nice -n 10 .tools/trainer/bin/python -m benchmarks.scoring
 
 check: setup-python ## Check format, lint, types, import contracts and gates.yaml; seconds, and needs no container tools
 	.venv/bin/ruff format --check --output-format concise .
@@ -35,7 +49,7 @@ check: setup-python ## Check format, lint, types, import contracts and gates.yam
 	$(python) -m mypy
 	cd local/demo/image && $(CURDIR)/$(python) -m mypy --config-file= --strict --explicit-package-bases --cache-dir=$(CURDIR)/.mypy_cache/image .
 	.venv/bin/lint-imports --no-logo
-	$(if $(wildcard tidegate/gates.py),$(python) -m tidegate.gates gates.yaml)
+	$(python) -m tidegate.gates gates.yaml
 
 check-infra: setup-python ## Check infra/ alone: Bicep, data, policy, wiring, roles, pipelines and scripts; without Azure
 	$(python) -m pytest tests/infra
@@ -50,6 +64,10 @@ lock: setup-python ## Write the requirements again from pyproject.toml; UPGRADE=
 	$(lock) pyproject.toml -o requirements.txt
 	$(lock) pyproject.toml --group local --group test -c requirements.txt -o requirements/dev.txt
 	$(lock) --group pyproject.toml:azure-cli -o requirements/azure-cli.txt
+	$(lock) --group pyproject.toml:trainer-test -o requirements/trainer-test.txt
+	$(lock) --group pyproject.toml:trainer -c requirements/trainer-test.txt -o requirements/trainer.txt
+	$(lock) --group pyproject.toml:trainer-gpu -c requirements/trainer-test.txt -o requirements/trainer-gpu.txt
+	$(lock) --group pyproject.toml:scoring -c requirements/trainer-test.txt -o requirements/scoring.txt
 	$(lock) --group pyproject.toml:uv -o requirements/uv.txt
 	$(lock) --group pyproject.toml:node -o requirements/node.txt
 
@@ -61,6 +79,9 @@ setup-python:
 
 setup-az: ## Install the az command line in .tools, for the tests that use it
 	@tools/setup azure-cli
+
+setup-trainer: ## Install TensorFlow and what scoring needs in .tools/trainer
+	@tools/setup trainer
 
 clean: down ## Remove what was made here: environments, tools, the state of the local stack
 	rm -rf .venv .tools .local build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

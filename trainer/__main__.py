@@ -1,0 +1,56 @@
+"""`python -m trainer --config <name|file> --workdir <dir>`: its exit status says what whoever started it should do."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from trainer.config import ConfigError, load_config
+from trainer.progress import Progress
+from trainer.run_lock import LockedError, LostError
+
+DONE, REFUSED, LOCKED, EVICTED = 0, 2, 73, 75  # the last two are EX_CANTCREAT and EX_TEMPFAIL of sysexits.h
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0: finished. 75: saved because the machine goes away, start me again. 73: another trainer has this run. 2: refused."""
+    parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
+    parser.add_argument("--config", required=True, help="QUICKTEST, HORSES_OR_HUMANS, or a .toml or .json file")
+    parser.add_argument(
+        "--workdir", required=True, help="folder, mounted share, or https://<account>.blob.core.windows.net/..."
+    )
+    parser.add_argument(
+        "--stale-after", type=float, default=12.0, help="seconds after which a silent lock is taken over"
+    )
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    progress = Progress()
+    try:
+        return _run(options.config, options.workdir, options.stale_after, progress)
+    except (LockedError, LostError) as error:
+        progress.tell("locked", message=str(error))
+        return LOCKED
+
+
+def _run(config: str, workdir: str, stale_after: float, progress: Progress) -> int:
+    try:
+        chosen = load_config(config)
+    except ConfigError as error:
+        progress.tell("refused", message=str(error))
+        return REFUSED
+    from trainer.datasets import DataError
+    from trainer.run import train_and_evaluate
+    from trainer.training import RefusedError
+
+    try:
+        outcome = train_and_evaluate(chosen, workdir, progress=progress, stale_after=stale_after)
+    except (DataError, RefusedError) as error:
+        progress.tell("refused", message=str(error))
+        return REFUSED
+    return DONE if outcome.finished else EVICTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""What a run is: one frozen record, the named ones among them, and how to read one from a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+type Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+type Schedule = Literal["constant", "cosine"]
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the field and the fault."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that decides the numbers of a run, and how it is kept safe. Its digest goes into every checkpoint."""
+
+    name: str
+    data: str = "silhouettes"
+    """`silhouettes` (in the package), `tfds:<name>` (TensorFlow Datasets, prepared before), or a folder
+    `<data>/{train,test}/<label>/*.png|jpg`."""
+    model: Literal["small_cnn", "mobilenet_v3_small"] = "mobilenet_v3_small"
+    image_size: int = 96
+    """Pixels of a side; images are resized to it."""
+    augment: bool = True
+    epochs: int = 5
+    batch: int = 32
+    """Samples of a step, over all workers."""
+    learning_rate: float = 1e-3
+    schedule: Schedule = "cosine"
+    dropout: float = 0.2
+    patience: int = 0
+    """Epochs without a better validation loss after which the run ends; 0: never."""
+    seed: int = 1
+    precision: Precision = "float32"
+    xla: bool = False
+    threads: int = 0
+    """Threads of an operation; 0: one for each core. Another number gives other bits, so a run that moves between
+    machines of different sizes should set it."""
+    save_every_steps: int = 200
+    """Most steps that a kill without notice can cost."""
+    save_every_seconds: float = 30.0
+    """Most seconds between two checkpoints: with 501 variables a save blocks for some 10 ms, far below 1 % of this."""
+    keep: int = 3
+    """Newest checkpoints that are kept, besides the best one."""
+    log_every: int = 10
+    """Steps between two points in TensorBoard and two progress lines."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch", 1), ("image_size", 8), ("save_every_steps", 1), ("keep", 1),
+                            ("log_every", 1), ("threads", 0), ("patience", 0)):  # fmt: skip
+            if getattr(self, name) < least:
+                raise ConfigError(f"{self.name}: {name} must be at least {least}, not {getattr(self, name)}")
+        _check_choices(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, in the order of the fields."""
+        return dataclasses.asdict(self)
+
+    def decides(self) -> dict[str, Any]:
+        """The part that decides the numbers: what a resumed run must share with the one that it continues."""
+        free = {"save_every_steps", "save_every_seconds", "keep", "log_every", "name"}
+        return {name: value for name, value in self.as_json().items() if name not in free}
+
+
+def _check_choices(config: Config) -> None:
+    for name, hint in get_type_hints(Config).items():
+        choices = get_args(getattr(hint, "__value__", hint))
+        if choices and getattr(config, name) not in choices:
+            raise ConfigError(
+                f"{config.name}: {name} must be one of {', '.join(choices)}, not {getattr(config, name)!r}"
+            )
+
+
+QUICKTEST = Config(
+    name="QUICKTEST", model="small_cnn", image_size=28, epochs=4, batch=32, learning_rate=3e-3, dropout=0.1,
+    save_every_steps=40, save_every_seconds=5.0,
+)  # fmt: skip
+"""The whole way in seconds, on data that is in the package: silhouettes of four animals, 1280 to train on, 320 to test.
+
+`python -m trainer --config QUICKTEST --workdir /tmp/quicktest` ends within 30 s on two cores.
+"""
+
+HORSES_OR_HUMANS = Config(name="HORSES_OR_HUMANS", data="tfds:horses_or_humans", epochs=10, patience=4)
+"""MobileNetV3Small from random weights on TensorFlow's horses_or_humans, 1027 images to train on and 256 to test.
+
+`python -m trainer.prepare horses_or_humans` once, then `python -m trainer --config HORSES_OR_HUMANS --workdir ...`.
+Its accuracy is not stated here: this project's tests download nothing.
+"""
+
+NAMED = {config.name: config for config in (QUICKTEST, HORSES_OR_HUMANS)}
+
+
+def load_config(name_or_file: str) -> Config:
+    """A named configuration, or a TOML or JSON file; a file may begin from a named one with `base = "QUICKTEST"`."""
+    if named := NAMED.get(name_or_file.upper()):
+        return named
+    path = Path(name_or_file)
+    if not path.is_file():
+        raise ConfigError(f"{name_or_file}: neither a file nor one of {', '.join(NAMED)}")
+    try:
+        values = json.loads(path.read_text()) if path.suffix == ".json" else tomllib.loads(path.read_text())
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return from_values(values, default_name=path.stem)
+
+
+def from_values(values: dict[str, Any], default_name: str) -> Config:
+    """A configuration from plain values; an unknown name or a value of another type is refused."""
+    values = dict(values)
+    base = values.pop("base", None)
+    if base is not None and base not in NAMED:
+        raise ConfigError(f"base {base!r} is not one of {', '.join(NAMED)}")
+    start = NAMED[base] if base else Config(name=default_name)
+    known = {field.name: type(getattr(start, field.name)) for field in dataclasses.fields(Config)}
+    for name, value in values.items():
+        if name not in known:
+            raise ConfigError(f"{default_name}: unknown field {name!r}; known: {', '.join(known)}")
+        if type(value) is not known[name] and not (known[name] is float and type(value) is int):
+            raise ConfigError(f"{default_name}: {name} must be {known[name].__name__}, not {value!r}")
+    return dataclasses.replace(start, **({"name": default_name} | values))

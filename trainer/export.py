@@ -1,0 +1,117 @@
+"""The trained model as others take it: a SavedModel with a signature, a LiteRT file, samples, and a manifest of it all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from trainer.config import Config
+from trainer.datasets import Data
+
+_SAMPLES = 4
+
+
+class Serving(tf.Module):  # type: ignore[misc,unused-ignore]  # TensorFlow has no types
+    """Bytes of images of any size in; label probabilities out."""
+
+    def __init__(self, model: Any, label_names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.model = model
+        self.labels = tf.constant(label_names)
+        self._side = model.input_shape[1]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")])  # type: ignore[untyped-decorator,unused-ignore]  # the same
+    def serve(self, image: Any) -> dict[str, Any]:
+        """The signature `serving_default`."""
+        small = tf.image.resize(tf.cast(image, tf.float32), (self._side, self._side), antialias=True)
+        return {"probabilities": tf.nn.softmax(self.model(small, training=False)), "labels": self.labels}
+
+
+def export(model: Any, config: Config, data: Data, facts: Mapping[str, Any], folder: Path) -> Path:
+    """Write everything below `folder` and publish it by one rename; an export of an earlier life is replaced.
+
+    `facts` go into the manifest as they are: metrics, state digest, step, exactness.
+    """
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    serving = Serving(model, data.label_names)
+    tf.saved_model.save(serving, str(part / "model"), signatures={"serving_default": serving.serve})
+    (part / "model.tflite").write_bytes(_lite(model, config))
+    (part / "labels.json").write_text(json.dumps(data.label_names))
+    samples = _samples(serving, data, part / "samples")
+    manifest = {
+        "model": config.model, "config": config.as_json(), "data": data.digest, "labels": data.label_names,
+        "image_size": config.image_size, "samples": samples, **facts, **_origin(),
+        "files": {str(path.relative_to(part)): _sha256(path) for path in sorted(part.rglob("*")) if path.is_file()},
+    }  # fmt: skip
+    manifest["digest"] = digest_of(manifest["files"])
+    (part / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    return folder
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """One SHA-256 of an export: over the names and hashes of its files."""
+    return "sha256:" + hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """The manifest of an export whose files are all as they were written; raises ValueError otherwise."""
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    for name, sha256 in manifest["files"].items():
+        if not (folder / name).is_file() or _sha256(folder / name) != sha256:
+            raise ValueError(f"{folder / name} is not what was exported")
+    if digest_of(manifest["files"]) != manifest["digest"]:
+        raise ValueError(f"{folder}/manifest.json: its digest does not match its files")
+    return manifest
+
+
+def _lite(model: Any, config: Config) -> bytes:
+    """Floats of one image from 0 to 255 in, logits out; runs without TensorFlow."""
+    side = config.image_size
+
+    @tf.function(input_signature=[tf.TensorSpec([1, side, side, 3], tf.float32, name="image")])  # type: ignore[untyped-decorator,unused-ignore]  # TensorFlow has no types
+    def one(image: Any) -> Any:
+        return tf.nn.softmax(model(image, training=False))
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([one.get_concrete_function()], model)
+    converted: bytes = converter.convert()
+    return converted
+
+
+def _samples(serving: Serving, data: Data, folder: Path) -> list[dict[str, Any]]:
+    """Requests with the answers of this model: whoever deploys it can ask the same."""
+    folder.mkdir()
+    samples = []
+    for number in range(min(_SAMPLES, len(data.test))):
+        image = data.test.read(number)
+        name = f"samples/{number}.png"
+        (folder.parent / name).write_bytes(tf.io.encode_png(image).numpy())
+        colour = image if image.shape[-1] == 3 else image.repeat(3, axis=-1)
+        probabilities = serving.serve(tf.constant(colour[None]))["probabilities"].numpy()[0]
+        samples.append(
+            {"request": name, "label": data.label_names[data.test.labels[number]],
+             "answer": data.label_names[int(probabilities.argmax())], "score": round(float(probabilities.max()), 6)}
+        )  # fmt: skip
+    return samples
+
+
+def _origin() -> dict[str, str]:
+    """Which image and commit trained it; the Dockerfile and the job set these."""
+    return {
+        "image": os.environ.get("TRAINER_IMAGE", "unknown"),
+        "revision": os.environ.get("TRAINER_REVISION", "unknown"),
+    }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
