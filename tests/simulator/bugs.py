@@ -6,6 +6,7 @@ Each is made from outside, by putting a wrong part in the place of the right one
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, override
 
@@ -17,7 +18,7 @@ from tidegate.effects import Effects
 from tidegate.flows import image_messages as im
 from tidegate.flows import image_states as st
 from tidegate.flows import tag_ownership as own
-from tidegate.flows.base import After, Decision, Flow, Publish
+from tidegate.flows.base import After, Decision, Flow, Publish, run_poll_delay
 from tidegate.ports import AuditRow, ImportDone, Row, TagPlaced, TagTaken
 from tidegate.records import Record, Records
 from tidegate.references import ImageRef, TagRef
@@ -156,6 +157,16 @@ class _WritesBlindly(FakeStore):
 
 
 _MOVES = Scenario((("a", "v1"), ("b", "v1")))
+
+
+def _between_looks() -> Scenario:
+    """A run that ends unseen, a newer push, and the first image once more, all before the run is looked at again."""
+    looks = itertools.accumulate(run_poll_delay(check) for check in itertools.count(1))
+    last = next(moment for check, moment in enumerate(looks, start=1) if run_poll_delay(check + 1) >= 5)
+    return Scenario((("a", "v1"), ("b", "v1"), ("a", "v1")), test_seconds=last + 1, push_times=(0, last + 2, last + 3))
+
+
+_BETWEEN_LOOKS = _between_looks()
 _MOVES_LATE = dataclasses.replace(_MOVES, pushes_wait=True)
 
 PLANTED: dict[str, Planted] = {
@@ -170,7 +181,7 @@ PLANTED: dict[str, Planted] = {
         Planted(
             Bug("deletes messages before the work", deletes_early=True),
             Scenario((("a", "v1"),), timer=False),
-            Bounds(crashes=1),
+            Bounds(crashes=1, port="ImageRegistry"),
         ),
         Planted(
             Bug("saves the outbox after the state", records=_SavesTheOutboxLater),
@@ -179,8 +190,8 @@ PLANTED: dict[str, Planted] = {
         ),
         Planted(
             Bug("takes the verdict of another attempt", flows=_tampered("image-promotion", _takes_any_verdict)),
-            Scenario((("a", "v1"), ("b", "v1"), ("a", "v1")), test_seconds=0),
-            Bounds(orders=2),
+            _BETWEEN_LOOKS,
+            Bounds(),
         ),
         Planted(
             Bug("trusts an import's own word", effects=_TrustsTheJob),
@@ -189,8 +200,8 @@ PLANTED: dict[str, Planted] = {
         ),
         Planted(
             Bug("places a claim that was superseded", flows=_tampered(own.NAME, _ignores_newer_pushes)),
-            _MOVES,
-            Bounds(orders=2),
+            dataclasses.replace(_MOVES, test_seconds=0, import_seconds=0, push_times=(0, 1)),
+            Bounds(slow=1),
         ),
         Planted(
             Bug("gives an outcome a new id each time", effects=_NewIds), Scenario((("a", "v1"),)), Bounds(faults=1)

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 from collections.abc import Callable
 
-import greenlet
+import greenlet  # type: ignore[import-untyped]  # its stubs are a package of their own
 
 from tests.fakes import Crash, Fault
 from tidegate.errors import TidegateError
@@ -43,7 +43,6 @@ class Fibers:
 
     def __init__(self) -> None:
         self._main = greenlet.getcurrent()
-        self.current: Invocation | None = None
 
     def fault(self, port: str, method: str) -> Fault:
         """Stop here until the driver says how the call goes; outside of invocations every call is fine."""
@@ -55,8 +54,8 @@ class Fibers:
 
     def start(self, name: str, body: Callable[[], None], now: datetime.datetime) -> Invocation:
         """Begin an invocation and run it up to its first call."""
-        invocation = Invocation(name, now, greenlet.greenlet(lambda: self._run(invocation, body)))
-        self._switch(invocation, None)
+        invocation = Invocation(name, now, greenlet.greenlet(self._run))
+        self._switch(invocation, invocation, body)
         return invocation
 
     def step(self, invocation: Invocation, fault: Fault) -> None:
@@ -65,10 +64,8 @@ class Fibers:
         invocation.asked = invocation.call
         self._switch(invocation, fault)
 
-    def _switch(self, invocation: Invocation, fault: Fault | None) -> None:
-        self.current = invocation
-        call = invocation.fiber.switch() if fault is None else invocation.fiber.switch(fault)
-        self.current = None
+    def _switch(self, invocation: Invocation, *values: object) -> None:
+        call = invocation.fiber.switch(*values)
         if not invocation.over:
             invocation.call = call
 

@@ -16,6 +16,7 @@ from tests.fakes import Delivery, Fault
 from tests.simulator.fibers import Fibers, Invocation
 from tests.simulator.installation import HEALTHY, NO_BUG, STAGING, Bug, Installation, event_body
 from tests.simulator.scenarios import REPOSITORY, Scenario, content, signature
+from tidegate.events import envelope
 
 FUNCTION_TIMEOUT = datetime.timedelta(seconds=600)
 ANSWER_WITHIN = datetime.timedelta(seconds=30)
@@ -86,10 +87,14 @@ class Host:
         now = self.clock.now()
         moments = [event.due for event in self.events if event.left > 0]
         moments += [each.stalled_until for each in self.running if each.stalled_until is not None]
-        message = self.app.queue.next_at()
-        timer = self._timer_due()
-        moments += [each for each in (message, timer) if each is not None]
+        others = (self.app.queue.next_at(), self._timer_due(), self.push_time())
+        moments += [each for each in others if each is not None]
         return min((each for each in moments if each > now), default=None)
+
+    def push_time(self) -> datetime.datetime | None:
+        """When the script has the next push; None: there is none, or it says nothing about it."""
+        times = self.scenario.push_times[self.pushed : self.pushed + 1]
+        return self.started + datetime.timedelta(seconds=times[0]) if times else None
 
     # Doing it
 
@@ -122,7 +127,7 @@ class Host:
             else:
                 event.acknowledged = True
 
-        return self._start(f"deliver {event.name}", lambda: intake.image_pushed(event.body), ended)
+        return self._start(f"deliver {event.name}", lambda: intake.take(envelope(event.body)), ended)
 
     def _again(self, event: GridEvent) -> None:
         wait = _RETRIES[min(event.tries, len(_RETRIES)) - 1]

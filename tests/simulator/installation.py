@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import itertools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, override
 
 from tests.fakes import (
     Delivery,
@@ -47,10 +47,12 @@ class KeptValues(Codec):
         super().__init__(())
         self._values: list[Any] = []
 
+    @override
     def encode(self, value: object) -> str:
         self._values.append(value)
         return str(len(self._values) - 1)
 
+    @override
     def decode(self, text: str) -> Any:
         return self._values[int(text)]
 
@@ -71,6 +73,7 @@ class ChosenQueue(FakeQueue):
 class RacingRegistry(FakeRegistry):
     """Writes tags as the wire does: read, write and read back are calls of their own, and others may come between."""
 
+    @override
     @call
     def place_tag(self, target: TagRef, digest: str, *, movable: bool, lock: bool) -> TagPlaced | TagTaken:
         previous = self._named(target)

@@ -94,6 +94,11 @@ class Run:
         others = [*self._orders(), *self._faults()]
         return [usual, *(each for each in others if each.text != usual.text)]
 
+    @property
+    def port(self) -> str:
+        """The port that is called next if nobody interferes; empty: none is."""
+        return self._current.call[0] if self._current else ""
+
     def is_racy(self) -> bool:
         """Whether it can matter who goes first now."""
         return self._current is None or self._current.call[1] in _RACY
@@ -129,7 +134,11 @@ class Run:
     def _starts(self) -> Iterator[Option]:
         """What may begin, in its usual order."""
         host = self.host
-        if self._may_push() and not self.scenario.pushes_wait:
+        if (
+            self._may_push()
+            and not self.scenario.pushes_wait
+            and (host.push_time() or host.started) <= host.clock.now()
+        ):
             yield Option(Kind.ORDER, "push", host.push)
         if self._may_redeploy() and all(event.tries for event in host.events):
             yield Option(Kind.ORDER, "redeploy", host.redeploy)

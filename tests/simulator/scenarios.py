@@ -54,6 +54,8 @@ class Scenario:
     """After how many pushes the app is deployed with another version of the gate; 0: never."""
     pushes_wait: bool = False
     """Whether the next push waits, by default, until the work on the last one has ended."""
+    push_times: tuple[float, ...] = ()
+    """When the pushes take place by default, in seconds; empty: as soon as nothing is being worked on."""
     timer: bool = True
     """Whether `resume_stalled` runs."""
     test_seconds: float = 20

@@ -6,6 +6,7 @@ import dataclasses
 import random
 from collections import Counter
 from collections.abc import Iterable
+from typing import override
 
 from tests.flows.samples import GATE
 from tests.simulator.installation import NO_BUG, Bug
@@ -25,6 +26,7 @@ class SeedFailure:
     violation: str
     trace: tuple[str, ...]
 
+    @override
     def __str__(self) -> str:
         return f"seed {self.seed}: {self.violation}\n" + "\n".join(self.trace)
 

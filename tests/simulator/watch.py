@@ -50,7 +50,7 @@ _AT_DESTINATION = (st.CopyingReferrers, st.Attesting, st.Tagging, st.Locking, st
 _EFFECTS = {"start", "stop", "start_import", "copy_referrers", "attach_record", "place_tag", "lock_manifest"}
 
 
-class Violation(AssertionError):  # noqa: N818
+class Violation(AssertionError):
     """An invariant does not hold."""
 
     def __init__(self, invariant: str, message: str) -> None:
@@ -86,7 +86,7 @@ class Watch:
 
     def before(self, invocation: Invocation, fault: Fault) -> None:
         """A call is about to take place."""
-        port, method = invocation.call
+        _, method = invocation.call
         self._versions = {key: row.etag for key, row in self.app.store.rows.items()}
         if method in _EFFECTS:
             check(invocation.leased, "G5", f"{method} by a worker that does not hold the record")
@@ -250,7 +250,7 @@ class Watch:
         target = body["data"]["target"]
         for key, record in self.records.items():
             if target["digest"] in key and key.startswith("image-promotion"):
-                claims = getattr(record.state, "work").claims
+                claims = record.state.work.claims  # type: ignore[attr-defined]  # it was pushed, so it is seen
                 if any(claim.tag == target["tag"] and claim.order >= _order(body) for claim in claims):
                     return True
         return False
