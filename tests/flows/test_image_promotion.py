@@ -189,6 +189,12 @@ def test_a_push_or_request_starts_joins_or_changes_nothing(
     assert (type(step.state), _names(step)) == (after, commands)
 
 
+def test_a_taken_tag_pushed_again_and_again_stays_taken() -> None:
+    step = _story(pushed(5), pushed(6), pushed(7), state=IMAGE_STATES["rejected-conflict"])
+    assert isinstance(step.state, st.Rejected)
+    assert [claim.status for claim in step.state.work.claims] == ["taken"]
+
+
 def test_a_kept_verdict_is_not_tested_again() -> None:
     step = _decide(IMAGE_STATES["errored-import"], pushed(5))
     assert step.state.verdict == PASSED

@@ -49,8 +49,6 @@ class Host:
         self.started = self.clock.now()
         self._deletes_early = bug.deletes_early
         self.pushed = 0
-        self.stalled = datetime.timedelta()
-        """Time that calls took, all together."""
         self.redelivered = 0
         """Deliveries of events that had been delivered before."""
         self.redeployed = False
@@ -188,7 +186,6 @@ class Host:
 
     def stall(self, invocation: Invocation, seconds: float) -> None:
         """The call takes long. Event Grid does not wait for an answer longer than it says, and delivers again."""
-        self.stalled += datetime.timedelta(seconds=seconds)
         until = self.clock.now() + datetime.timedelta(seconds=seconds)
         invocation.stalled_until = min(until, invocation.started + FUNCTION_TIMEOUT)
         for event in self.events:

@@ -70,6 +70,8 @@ class Run:
         self.watch = Watch(self.host)
         self.counts: collections.Counter[str] = self.watch.counts
         self.trace: list[str] = []
+        self.disturbed = self.host.started
+        """When a driver last interfered."""
         self.refused = False
         """Whether something was refused for good by an injected fault: then an image may end as Errored or Rejected."""
         self._current: Invocation | None = None
@@ -107,6 +109,7 @@ class Run:
         elapsed = (self.host.clock.now() - self.host.started).total_seconds()
         self.trace.append(f"{elapsed:8.2f} {'' if option.kind is Kind.USUAL else '! '}{option.text}")
         if option.kind is not Kind.USUAL:
+            self.disturbed = self.host.clock.now()
             self.counts[option.kind.value] += 1
         option.do()
         self.watch.look()

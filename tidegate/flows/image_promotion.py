@@ -195,11 +195,12 @@ class ImagePromotion(Flow):
             verdict = Verdict("overridden", event.request.at, reason=state.reason, log=log)
             return self._import(work, verdict, state.attempt + 1, event.request.at)
         by_hand = isinstance(event, PromotionRequested)
-        is_taken = any(claim.tag == event.tag and claim.status == "taken" for claim in state.work.claims)
-        again = {"missing": True, "referrers": by_hand, "conflict": by_hand or not is_taken}
+        taken = [claim for claim in state.work.claims if claim.tag == event.tag and claim.status == "taken"]
+        again = {"missing": True, "referrers": by_hand, "conflict": by_hand or not taken}
         if again.get(state.cause, False):
             return self._restart(state, work, event.request.at)
-        return Decision(dataclasses.replace(state, work=work), self._claims(work, TagPushed, event.tag))
+        after = settle(work, event.tag, event.order, "taken", taken[0].detail) if taken else work
+        return Decision(dataclasses.replace(state, work=after), self._claims(work, TagPushed, event.tag))
 
     def _restart(self, state: Rejected | Superseded | Errored, work: Work, at: datetime.datetime) -> Step:
         """Go on from what is known: a verdict is kept."""
