@@ -8,7 +8,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, override
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Aim:
             case ">=":
                 return value >= self.bound
 
+    @override
     def __str__(self) -> str:
         return f"{self.of} {self.relation} {self.bound:g}"
 
@@ -88,8 +89,13 @@ def table(figures: Sequence[Figure]) -> str:
 def rounds[T](ways: Sequence[T], count: int) -> Iterator[T]:
     """Every way once a round, each round beginning with another one: what changes meanwhile meets all of them alike."""
     for number in range(count):
-        first = number % len(ways)
-        yield from (*ways[first:], *ways[:first])
+        yield from turned(ways, number)
+
+
+def turned[T](ways: Sequence[T], number: int) -> tuple[T, ...]:
+    """The ways in their order, beginning with the one whose turn it is in this round."""
+    first = number % len(ways)
+    return (*ways[first:], *ways[:first])
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.figures import Aim, Figure, compared, rounds
 from local.app_settings import app_settings
-from local.functions_host.messages import Indexed
+from local.functions_host.messages import Indexed, IndexFailed
 from local.functions_host.workerprocess import WorkerProcess
 
 _APPS = {"app": Path(__file__).parents[1], "no-op": Path(__file__).parent / "apps/no_op"}
@@ -53,9 +53,11 @@ async def _start(app: Path) -> _Start:
     index = await worker.index()
     seconds = time.perf_counter() - began
     await worker.stop(0)
-    if not isinstance(index, Indexed):
-        raise RuntimeError(f"{app}: {index.message}")
-    return _Start(seconds, _children_seconds() - used)
+    match index:
+        case Indexed():
+            return _Start(seconds, _children_seconds() - used)
+        case IndexFailed(message):
+            raise RuntimeError(f"{app}: {message}")
 
 
 def _children_seconds() -> float:

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _LIMIT_S = 60
+_COMPRESSED = 8 << 20
+"""Bytes of the largest layer that is compressed."""
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """The registries are on this machine; the environment's proxy is not asked."""
 
@@ -76,16 +78,15 @@ def push_blob_image(
     """Push an image whose layers are these bytes, gzipped, and name it; without a tag it has its digest only.
 
     Equal content gives an equal digest. Such an image is moved and compared like any other; only if its layers are tar
-    archives can it run. With a subject it is a referrer (a signature, a report) of that manifest.
+    archives can it run. With a subject it is a referrer (a signature, a report) of that manifest. Layers that the
+    repository has are not sent again; those over 8 MiB are stored in gzip's format without compressing them, to save time.
     """
     settings = _config(layers) if config is None else dict(config)
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": types.manifest,
         "config": _push_blob(registry_url, repository, types.config, _canonical(settings)).json(),
-        "layers": [
-            _push_blob(registry_url, repository, types.layer, gzip.compress(layer, mtime=0)).json() for layer in layers
-        ],
+        "layers": [_push_blob(registry_url, repository, types.layer, _gzipped(layer)).json() for layer in layers],
     }
     if artifact_type:
         manifest["artifactType"] = artifact_type
@@ -180,11 +181,29 @@ def _push_manifest(registry_url: str, repository: str, tag: str | None, manifest
 
 def _push_blob(registry_url: str, repository: str, media_type: str, content: bytes) -> Descriptor:
     descriptor = Descriptor(media_type, digest_of(content), len(content))
+    if _has_blob(registry_url, repository, descriptor.digest):
+        return descriptor
     started = _send("POST", f"{registry_url}/v2/{repository}/blobs/uploads/")
     location = urllib.parse.urljoin(f"{registry_url}/", started["Location"])
     joint = "&" if urllib.parse.urlsplit(location).query else "?"
     _send("PUT", f"{location}{joint}digest={descriptor.digest}", content, "application/octet-stream")
     return descriptor
+
+
+def _gzipped(content: bytes) -> bytes:
+    return gzip.compress(content, 9 if len(content) <= _COMPRESSED else 0, mtime=0)
+
+
+def _has_blob(registry_url: str, repository: str, digest: str) -> bool:
+    request = urllib.request.Request(f"{registry_url}/v2/{repository}/blobs/{digest}", method="HEAD")
+    try:
+        with _DIRECT.open(request, timeout=_LIMIT_S):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 404:
+            return False
+        raise PushError(f"HEAD {request.full_url}: {error.code}") from error
 
 
 def _send(method: str, url: str, body: bytes = b"", media_type: str | None = None) -> http.client.HTTPMessage:

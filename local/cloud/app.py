@@ -36,6 +36,7 @@ def create_app(options: Options) -> web.Application:
     registry_tasks.install(cloud)
     event_grid.install(cloud)
     cloud.local.router.add_get("/health", _health)
+    cloud.local.router.add_get("/admin/operations", cloud.operations.list_spans)
     return cloud.build((recorded.middleware, faulted.middleware))
 
 

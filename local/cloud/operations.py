@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
@@ -43,6 +44,18 @@ class _Outcome:
     refusal: ServiceError | None = None
 
 
+@dataclasses.dataclass(slots=True)
+class _Span:
+    """When an operation ran; Unix times in seconds."""
+
+    path: str
+    started: float
+    finished: float | None = None
+
+    def end(self, _task: asyncio.Task[_Outcome]) -> None:
+        self.finished = time.time()
+
+
 class Operations:
     """Operations live as long as the process: after a restart a poll finds nothing (404), as a client must expect."""
 
@@ -50,6 +63,7 @@ class Operations:
         self.poll_after = poll_after
         """Seconds between polls that clients are told. Azure was seen to tell nothing; the SDK then waits 30 s."""
         self._tasks: dict[str, asyncio.Task[_Outcome]] = {}
+        self._spans: list[_Span] = []
 
     def accepted(self, call: ArmCall, work: Coroutine[Any, Any, Any]) -> web.Response:
         """Start the work and answer 202.
@@ -59,7 +73,10 @@ class Operations:
         """
         operation = f"registries-{uuid.uuid4()}"
         fault = call.request.get(OPERATION_FAULT, OperationFault())
+        span = _Span(call.request.path, time.time())
+        self._spans.append(span)
         self._tasks[operation] = asyncio.create_task(_with_fault(work, fault), name=operation)
+        self._tasks[operation].add_done_callback(span.end)
         return self._in_progress(call, operation)
 
     async def poll(self, call: ArmCall) -> web.Response:
@@ -73,6 +90,10 @@ class Operations:
         if outcome.refusal is not None:
             raise outcome.refusal
         return web.json_response({"status": "Succeeded"} if outcome.value is None else outcome.value)
+
+    async def list_spans(self, _request: web.Request) -> web.Response:
+        """GET /admin/operations: the call that started each, and when it began and ended; no end while it runs."""
+        return web.json_response({"operations": [dataclasses.asdict(span) for span in self._spans]})
 
     async def running(self, _app: web.Application) -> AsyncIterator[None]:
         yield
