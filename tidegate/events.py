@@ -115,7 +115,7 @@ def _data(value: object) -> Mapping[str, Any]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise MalformedEvent("data: text that is not JSON") from error
     if not isinstance(value, dict):
         raise MalformedEvent(f"data: must be an object, not {type(value).__name__}")
@@ -162,7 +162,7 @@ def _stamp(value: object) -> str:
     if not match:
         return ""
     try:
-        moment = datetime.datetime.fromisoformat(f"{match[1]}{match[3] or 'Z'}".replace(" ", "T"))
+        moment = datetime.datetime.fromisoformat(f"{match[1]}{match[3] or 'Z'}".upper().replace(" ", "T"))
         moment = moment.astimezone(datetime.UTC)
     except (ValueError, OverflowError):
         return ""
