@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from local import world
 from local.ports import ports
 from local.stack import STATE, Stack
 from local.supervisor import StackError, State
@@ -20,7 +21,9 @@ def main() -> int:
     options = _arguments().parse_args()
     try:
         stack = Stack(options.state, ports(), print)
-        return {"up": _up, "down": _down, "status": _status, "env": _env}[options.command](stack, options.json)
+        if options.command == "env":
+            return _env(stack, options.principal, options.json)
+        return {"up": _up, "down": _down, "status": _status}[options.command](stack, options.json)
     except (StackError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -40,6 +43,9 @@ def _arguments() -> argparse.ArgumentParser:
         command.set_defaults(json=False)
         if name in {"status", "env"}:
             command.add_argument("--json", action="store_true", help="print JSON")
+        if name == "env":
+            who = "who the shell is in Azure: a principal of infra/data/roles.json (default: owner, who may do everything)"
+            command.add_argument("--as", dest="principal", metavar="PRINCIPAL", default=world.OWNER, help=who)
     return parser
 
 
@@ -67,8 +73,8 @@ def _status(stack: Stack, as_json: bool) -> int:
     return 0 if all(row.state is State.RUNNING for row in rows) else 1
 
 
-def _env(stack: Stack, as_json: bool) -> int:
-    variables = stack.client_environment() | {"AZURE_STORAGE_CONNECTION_STRING": stack.storage_connection}
+def _env(stack: Stack, principal: str, as_json: bool) -> int:
+    variables = stack.client_environment(principal) | {"AZURE_STORAGE_CONNECTION_STRING": stack.storage_connection}
     if as_json:
         print(json.dumps(variables, indent=2))
     else:

@@ -110,10 +110,10 @@ class Layout:
             ),
         )
 
-    def client_environment(self) -> dict[str, str]:
-        """Variables that turn a process into a client of this stack."""
-        bundle = self.state / "ca/bundle.pem"
-        return client_environment(front_port=self.ports.front, cloud_port=self.ports.cloud, bundle=bundle)
+    def client_environment(self, principal: str = world.FUNCTION_IDENTITY) -> dict[str, str]:
+        """Variables that turn a process into a client of this stack, signed in as a principal of infra/data/roles.json."""
+        ports, bundle = self.ports, self.state / "ca/bundle.pem"
+        return client_environment(front_port=ports.front, cloud_port=ports.cloud, bundle=bundle, principal=principal)
 
     def account(self) -> StorageAccount:
         """The stack's storage account; its key is made on first use."""

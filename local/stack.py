@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from local import processes
+from local import processes, world
 from local.container_owner import remove_orphans
 from local.containers import EngineMissingError, find_engine
 from local.parts import ROOT, Layout
@@ -61,9 +61,10 @@ class Stack:
         """One line a part, in the order in which they start."""
         return self._supervisor.status()
 
-    def client_environment(self) -> dict[str, str]:
-        """Variables that turn a process into a client of this stack: Azure's host names are answered by it."""
-        return self._layout.client_environment()
+    def client_environment(self, principal: str = world.FUNCTION_IDENTITY) -> dict[str, str]:
+        """Variables that turn a process into a client of this stack: Azure's host names are answered by it. `principal`
+        is who the process is there: one of infra/data/roles.json, or the owner."""
+        return self._layout.client_environment(principal)
 
     @property
     def storage_connection(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000c0de"
 TENANT = "00000000-0000-0000-0000-0000000071de"
 RESOURCE_GROUP = "rg-tidegate"
@@ -14,7 +16,24 @@ STORAGE_ACCOUNT = "tidegatestate"
 OUTCOMES_TOPIC = "tidegate-outcomes"
 FUNCTION_APP = "func-tidegate"
 
-_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
+GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+_GROUP = f"{GROUP_ID}/providers"
+
+
+FUNCTION_IDENTITY = "events-app"
+"""Principal of infra/data/roles.json as which the function app runs: both apps of Azure in one, with what the larger may do."""
+OWNER = "owner"
+"""Stands for whoever set the local world up; may do everything."""
+
+
+def client_id(principal: str) -> str:
+    """Client id of a principal of infra/data/roles.json, for sign-in as it: with any secret."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tidegate-local-{principal}"))
+
+
+def identity_header(principal: str, header: str = "local") -> str:
+    """IDENTITY_HEADER with which the managed identity endpoint answers as a principal; the function app has it bare."""
+    return header if principal == FUNCTION_IDENTITY else f"{header}:{principal}"
 
 
 def registry_id(name: str) -> str:
@@ -36,3 +55,4 @@ VAULT_URL = f"https://{KEY_VAULT}.vault.azure.net"
 OUTCOMES_TOPIC_ID = f"{_GROUP}/Microsoft.EventGrid/topics/{OUTCOMES_TOPIC}"
 FUNCTION_APP_ID = f"{_GROUP}/Microsoft.Web/sites/{FUNCTION_APP}"
 KEY_VAULT_ID = f"{_GROUP}/Microsoft.KeyVault/vaults/{KEY_VAULT}"
+STORAGE_ACCOUNT_ID = f"{_GROUP}/Microsoft.Storage/storageAccounts/{STORAGE_ACCOUNT}"

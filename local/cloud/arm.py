@@ -1,4 +1,4 @@
-"""Routes of management.azure.com: ids compared without case, api-version and token checked before a handler runs."""
+"""Routes of management.azure.com: ids compared without case, api-version, token and role checked before a handler."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from aiohttp import web
 
 from local import world
 from local.cloud.errors import ArmError
+from local.cloud.permissions import of_arm_call
+from local.cloud.roles import Roles
 from local.cloud.tokens import require_bearer
 
 ARM_HOST = "management.azure.com"
@@ -29,6 +31,8 @@ class ArmCall:
     names: Mapping[str, str]
     """Parts of the path by their name in the template, in the caller's case."""
     api_version: str
+    claims: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Of the caller's token."""
 
     async def json(self) -> dict[str, Any]:
         """The body as an object (no body: the empty object); anything else is refused with 400."""
@@ -56,7 +60,8 @@ class _Route:
 class ArmRoutes:
     """A router of its own, because ARM compares paths without case and aiohttp's router cannot."""
 
-    def __init__(self) -> None:
+    def __init__(self, roles: Roles) -> None:
+        self._roles = roles
         self._routes: list[_Route] = []
 
     def add(self, method: str, template: str, handler: ArmHandler, *, anonymous: bool = False) -> None:
@@ -65,16 +70,18 @@ class ArmRoutes:
         self._routes.append(_Route(method, re.compile(pattern + "/?", re.IGNORECASE), handler, anonymous))
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Find the route, check the call, run the handler."""
+        """Find the route, check the call, run the handler. ARM knows who may before it knows what there is."""
         found = [(route, match) for route in self._routes if (match := route.pattern.fullmatch(request.path))]
         route, match = next((pair for pair in found if pair[0].method == request.method), (None, None))
         if route is None or not route.anonymous:
             api_version = _api_version(request)
-            require_bearer(request, headers=_CHALLENGE)
+            claims = require_bearer(request, headers=_CHALLENGE)
+            if (needed := of_arm_call(request.method, request.path)) is not None:
+                self._roles.require(claims, needed)
         else:
-            api_version = request.query.get("api-version", "")
+            api_version, claims = request.query.get("api-version", ""), {}
         if route is not None and match is not None:
-            return await route.handler(ArmCall(request, match.groupdict(), api_version))
+            return await route.handler(ArmCall(request, match.groupdict(), api_version, claims))
         if found:
             raise ArmError(405, "MethodNotAllowed", f"{request.method} is not allowed on {request.path}.")
         raise ArmError(404, "InvalidResourceType", f"The local stand-in has no route for {request.path}.")

@@ -14,6 +14,7 @@ from aiohttp.typedefs import Middleware
 from local.cloud.arm import ARM_HOST, ArmRoutes
 from local.cloud.errors import ArmError, refusals
 from local.cloud.operations import OPERATION_RESULT, Operations
+from local.cloud.roles import Roles
 
 _BODY_LIMIT = 64 * 2**20
 """Bytes of a request body read whole; what is longer (blobs) is streamed."""
@@ -46,6 +47,8 @@ class Options:
     """Seconds between polls of a long-running operation that clients are told."""
     identity_header: str = "local"
     """IDENTITY_HEADER that the managed identity endpoint asks for."""
+    roles: Path | None = None
+    """The file of roles and grants that is enforced; None: everyone may do everything."""
 
 
 class Cloud:
@@ -53,11 +56,13 @@ class Cloud:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.arm = ArmRoutes()
+        self.roles = Roles(options.roles)
+        self.arm = ArmRoutes(self.roles)
         self.operations = Operations(options.poll_after)
         self.event_grid: EventPublisher | None = None
         self.local = web.Application(client_max_size=_BODY_LIMIT)
         """Routes without an Azure host name: managed identity, health, notifications, admin."""
+        self.local.router.add_get("/admin/permissions", self.roles.list_asked)
         self._hosts: dict[str, web.Application] = {}
         self._lifetimes: list[Lifetime] = [self._session, self.operations.running]
         self._http: aiohttp.ClientSession | None = None

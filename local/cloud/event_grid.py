@@ -48,7 +48,7 @@ def install(cloud: Cloud, environ: Mapping[str, str] = os.environ) -> None:
         _validation_url,
     )
     cloud.event_grid = grid
-    data_plane = DataPlane(grid, TopicKeys.kept_in(folder / f"{world.OUTCOMES_TOPIC}.keys.json"))
+    data_plane = DataPlane(grid, TopicKeys.kept_in(folder / f"{world.OUTCOMES_TOPIC}.keys.json"), cloud.roles)
     data_plane.add_routes(cloud.local)
     data_plane.add_routes(cloud.host("*.eventgrid.azure.net"))
     Admin(grid, reader).add_routes(cloud.local)

@@ -12,6 +12,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
 from aiohttp import web
@@ -43,8 +44,9 @@ class TopicKeys:
             json.dump(dataclasses.asdict(keys), stream)
         return keys
 
-    def authorize(self, request: web.Request, now: datetime.datetime) -> None:
-        """Accept `aeg-sas-key`, `aeg-sas-token` or a bearer token for Event Grid; anything else is 401.
+    def authorize(self, request: web.Request, now: datetime.datetime) -> Mapping[str, Any] | None:
+        """Accept `aeg-sas-key`, `aeg-sas-token` or a bearer token for Event Grid, and return the claims of the latter;
+        anything else is 401.
 
         Source: "Authenticate publishing clients". Order when several are present is unverified.
         """
@@ -57,7 +59,8 @@ class TopicKeys:
             fault = self._token_fault(authorization.partition(" ")[2], now)
             _require(fault is None, fault or "")
         else:
-            require_bearer(request, (AUDIENCE,))
+            return require_bearer(request, (AUDIENCE,))
+        return None
 
     def _is_key(self, text: str) -> bool:
         return any(hmac.compare_digest(text.encode(), key.encode()) for key in (self.key1, self.key2))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+import uuid
+from typing import Any
 
 from aiohttp import web
 
 from local import world
 from local.cloud.core import Cloud
 from local.cloud.errors import ArmError
-from local.cloud.tokens import OBJECT_ID, issue_token
+from local.cloud.tokens import issue_token
 
 LOGIN_HOST = "login.microsoftonline.com"
 _AUTHORITY = f"https://{LOGIN_HOST}"
@@ -30,25 +32,31 @@ class _Identity:
         self._header = header
 
     async def managed_identity(self, request: web.Request) -> web.Response:
-        """App Service's endpoint: the header proves that the caller was given the environment, the token names it."""
-        if request.headers.get("X-IDENTITY-HEADER") != self._header:
+        """App Service's endpoint: the header proves that the caller was given the environment, the token names it.
+
+        Behind a colon the header may name another principal: an environment that belongs to another identity.
+        """
+        header, _, principal = request.headers.get("X-IDENTITY-HEADER", "").partition(":")
+        if header != self._header:
             raise ArmError(401, "Unauthorized", "X-IDENTITY-HEADER is missing or wrong.")
         resource = request.query.get("resource", "")
         if not resource or "api-version" not in request.query:
             raise ArmError(400, "BadRequest", "'resource' and 'api-version' are required.")
+        client = request.query.get("client_id") or world.client_id(principal or world.FUNCTION_IDENTITY)
+        claims = _named(client) if principal else {**_named(client), "xms_mirid": world.FUNCTION_APP_ID}
         return web.json_response(
             {
-                "access_token": issue_token(resource, seconds=_LIFETIME, xms_mirid=world.FUNCTION_APP_ID),
+                "access_token": issue_token(resource, seconds=_LIFETIME, **claims),
                 "expires_on": str(int(time.time()) + _LIFETIME),
                 "resource": resource,
                 "token_type": "Bearer",
-                "client_id": request.query.get("client_id", OBJECT_ID),
+                "client_id": client,
             }
         )
 
 
 async def _client_secret(request: web.Request) -> web.Response:
-    """Any client id with any secret is accepted: the local world has one identity and nothing to protect."""
+    """Any client id with any secret is accepted: there is nothing to protect. Those of `world.client_id` have roles."""
     form = await request.post()
     if form.get("grant_type") != "client_credentials":
         return _oauth_error("unsupported_grant_type", "AADSTS70003: only client_credentials is known here.")
@@ -58,8 +66,14 @@ async def _client_secret(request: web.Request) -> web.Response:
     resources = [part.removesuffix("/.default") for part in scope.split() if part.endswith("/.default")]
     if len(resources) != 1:
         return _oauth_error("invalid_scope", f"AADSTS1002012: the scope '{scope}' is not one '<resource>/.default'.")
-    token = issue_token(resources[0], seconds=_LIFETIME, appid=client)
+    token = issue_token(resources[0], seconds=_LIFETIME, **_named(client))
     return web.json_response({"token_type": "Bearer", "expires_in": _LIFETIME, "access_token": token})
+
+
+def _named(client: str) -> dict[str, Any]:
+    """Claims that say which client a token is for."""
+    object_id = str(uuid.uuid5(uuid.NAMESPACE_OID, client))
+    return {"appid": client, "oid": object_id, "sub": object_id}
 
 
 async def _openid_configuration(request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ from local.cloud.catalog import Catalog
 from local.cloud.core import Cloud
 from local.cloud.errors import RegistryError
 from local.cloud.locks import Locks
+from local.cloud.roles import Roles
 from local.cloud.state import StateFile
 from local.cloud.upstream import Upstream
 
@@ -21,12 +22,18 @@ class Registry:
     upstream: Upstream
     catalog: Catalog
     locks: Locks
+    roles: Roles
     placeholders: set[str] = dataclasses.field(default_factory=set)
     """Digests of manifests that exist only to take a tag away (untagging.py); nobody is told of them."""
 
     @property
     def host(self) -> str:
         return world.login_server(self.name)
+
+    @property
+    def id(self) -> str:
+        """ARM resource id."""
+        return world.registry_id(self.name)
 
 
 class Registries:
@@ -46,6 +53,7 @@ class Registries:
                 Upstream(lambda: self._cloud.http, url),
                 Catalog(StateFile(folder / "catalog.json")),
                 Locks(StateFile(folder / "locks.json")),
+                self._cloud.roles,
             )
         return self._open[known]
 

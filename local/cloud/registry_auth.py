@@ -6,12 +6,14 @@ import base64
 import binascii
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
 from local.cloud.core import Cloud
 from local.cloud.errors import RegistryError
+from local.cloud.permissions import of_registry_action
 from local.cloud.registries import Registries, Registry
 from local.cloud.tokens import ARM_AUDIENCES, issue_token, token_claims
 
@@ -33,15 +35,20 @@ def install(cloud: Cloud, registries: Registries) -> None:
 
 
 def require_access(request: web.Request, registry: Registry, kind: str, name: str, *actions: str) -> None:
-    """401 with the challenge that names the scope, unless the caller's token allows the actions or Basic is good.
+    """401 with the challenge that names the scope, unless the caller's token allows the actions or Basic is good, and
+    the caller's roles allow them.
 
-    `kind` and `name` are those of a scope: `repository` and its name, or `registry` and `catalog`.
+    `kind` and `name` are those of a scope: `repository` and its name, or `registry` and `catalog`. Seen: a registry
+    answers who may not as it answers who did not say who they are (Azure/acr issue 164).
     """
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "basic" and _basic_is_good(value, registry):
-        return
-    claims = _claims(value, registry, "access") if scheme.lower() == "bearer" else None
-    if claims is not None and _allows(claims, kind, name, actions):
+    if scheme.lower() == "basic":
+        claims = _basic_claims(value, registry)
+        covered = claims is not None
+    else:
+        claims = _claims(value, registry, "access") if scheme.lower() == "bearer" else None
+        covered = claims is not None and _allows(claims, kind, name, actions)
+    if claims is not None and all([_may(registry, claims, action) for action in actions]) and covered:  # noqa: C419  records each
         return
     scope = f"{kind}:{name}:{','.join(actions)}" if name else ""
     raise RegistryError(
@@ -64,7 +71,7 @@ class _TokenEndpoints:
         claims = token_claims(str(form.get("access_token", "")))
         if str(claims.get("aud", "")).rstrip("/") not in _ENTRA_AUDIENCES or claims.get("exp", 0) < time.time():
             raise RegistryError(401, "UNAUTHORIZED", "the access token is expired or not for a registry")
-        return web.json_response({"refresh_token": refresh_token(registry)})
+        return web.json_response({"refresh_token": refresh_token(registry, _bearer(claims))})
 
     async def token(self, request: web.Request) -> web.Response:
         """A refresh token, or the user name and password of `docker login`, becomes an access token for the scopes."""
@@ -77,32 +84,44 @@ class _TokenEndpoints:
                 proof = str(form.get("password", ""))
             case _:
                 raise RegistryError(400, "UNSUPPORTED", "grant_type must be refresh_token or password")
-        if _claims(proof, registry, "refresh") is None:
+        if (claims := _claims(proof, registry, "refresh")) is None:
             raise RegistryError(401, "UNAUTHORIZED", "the refresh token is expired or of another registry")
-        return _access(registry, [str(scope) for scope in form.getall("scope", [])])
+        return _access(registry, claims, [str(scope) for scope in form.getall("scope", [])])
 
     async def token_for_basic(self, request: web.Request) -> web.Response:
         """The same for clients of Docker's older token protocol, which send Basic."""
         registry = self._registries.at(request.host)
         scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "basic" or not _basic_is_good(value, registry):
+        claims = _basic_claims(value, registry) if scheme.lower() == "basic" else None
+        if claims is None:
             raise RegistryError(401, "UNAUTHORIZED", "authentication required")
-        return _access(registry, request.query.getall("scope", []))
+        return _access(registry, claims, request.query.getall("scope", []))
 
 
-def refresh_token(registry: Registry) -> str:
+def refresh_token(registry: Registry, bearer: Mapping[str, Any]) -> str:
     """What `az acr login --expose-token` shows; the password that goes with TOKEN_USER."""
-    return issue_token(registry.host, seconds=_REFRESH_SECONDS, kind="refresh")
+    return issue_token(registry.host, seconds=_REFRESH_SECONDS, kind="refresh", **bearer)
 
 
-def _access(registry: Registry, scopes: list[str]) -> web.Response:
-    """Every scope is granted: the one identity of the local world has every role on its registries."""
+def _bearer(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Who a token is for, to be handed on to the tokens that it is exchanged for."""
+    return {name: claims[name] for name in ("appid", "oid", "sub") if name in claims}
+
+
+def _may(registry: Registry, claims: Mapping[str, Any], action: str) -> bool:
+    return registry.roles.asked(claims, of_registry_action(action, registry.id))
+
+
+def _access(registry: Registry, claims: Mapping[str, Any], scopes: list[str]) -> web.Response:
+    """The token covers of each scope what the roles of its bearer allow; that may be nothing."""
     access = []
     for scope in (part for text in scopes for part in text.split()):
         if (parts := _SCOPE.fullmatch(scope)) is None:
             raise RegistryError(400, "UNSUPPORTED", f"'{scope}' is no scope")
-        access.append({"type": parts["type"], "name": parts["name"], "actions": parts["actions"].split(",")})
-    token = issue_token(registry.host, seconds=_ACCESS_SECONDS, kind="access", access=access)
+        wanted = parts["actions"].split(",")
+        granted = [one for one in wanted if registry.roles.allows(claims, of_registry_action(one, registry.id))]
+        access.append({"type": parts["type"], "name": parts["name"], "actions": granted})
+    token = issue_token(registry.host, seconds=_ACCESS_SECONDS, kind="access", access=access, **_bearer(claims))
     return web.json_response({"access_token": token, "token": token, "expires_in": _ACCESS_SECONDS})
 
 
@@ -122,12 +141,12 @@ def _allows(claims: dict[str, Any], kind: str, name: str, actions: tuple[str, ..
     return "*" in granted or granted.issuperset(actions)
 
 
-def _basic_is_good(value: str, registry: Registry) -> bool:
+def _basic_claims(value: str, registry: Registry) -> dict[str, Any] | None:
     try:
         user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        return False
-    return user == TOKEN_USER and _claims(password, registry, "refresh") is not None
+        return None
+    return _claims(password, registry, "refresh") if user == TOKEN_USER else None
 
 
 def _challenge(registry: Registry, scope: str) -> str:

@@ -13,7 +13,9 @@ from local.cloud.arm import GROUP, REGISTRY, ArmCall, same_id
 from local.cloud.core import Cloud
 from local.cloud.errors import ArmError, RegistryError
 from local.cloud.importer import Image, Importer, ImportRefusedError, Target
+from local.cloud.permissions import Permission
 from local.cloud.registries import Registries, Registry
+from local.cloud.roles import Roles, client
 from local.cloud.upstream import UpstreamError
 
 TYPE = "Microsoft.ContainerRegistry/registries"
@@ -56,6 +58,11 @@ def registry_resource(name: str) -> dict[str, Any]:
     }
 
 
+def readable(roles: Roles, call: ArmCall, resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What of a list of resources ARM shows to the caller: what it may read."""
+    return [one for one in resources if roles.allows(call.claims, Permission(f"{one['type']}/read", one["id"]))]
+
+
 class _RegistryControl:
     def __init__(self, cloud: Cloud, registries: Registries) -> None:
         self._cloud = cloud
@@ -66,19 +73,34 @@ class _RegistryControl:
         return web.json_response(registry_resource(self._named(call).name))
 
     async def every(self, call: ArmCall) -> web.Response:
+        """Those that the caller may read."""
         _same_scope(call)
-        return web.json_response({"value": [registry_resource(one.name) for one in self._registries.all()]})
+        found = [registry_resource(one.name) for one in self._registries.all()]
+        return web.json_response({"value": readable(self._cloud.roles, call, found)})
 
     async def import_image(self, call: ArmCall) -> web.Response:
         """202, then the copy runs; what forbids it before any copying begins is answered at once."""
         registry = self._named(call)
         body = await call.json()
         source = self._source(body.get("source") or {})
+        self._check_source(call, source.registry)
         targets = _targets(body, source)
         force = _mode(body.get("mode", "NoForce")) == "force"
         for target in targets:
             await _check_target(registry, target, force=force)
         return self._cloud.operations.accepted(call, self._copy(source, registry, targets))
+
+    def _check_source(self, call: ArmCall, source: Registry) -> None:
+        """Who imports must be able to read the source, too. Seen: Azure asks for 'read' on it as on a linked scope, and
+        the right to pull is not enough (MicrosoftDocs/azure-docs issue 33442)."""
+        if not self._cloud.roles.asked(call.claims, Permission(f"{TYPE}/read", source.id)):
+            raise ArmError(
+                403,
+                "LinkedAuthorizationFailed",
+                f"{client(call.claims)} has permission to perform action '{TYPE}/importImage/action' on scope"
+                f" '{call.request.path}'; however, it does not have permission to perform action 'read' on the linked"
+                f" scope(s) '{source.id}' or the linked scope(s) are invalid.",
+            )
 
     async def _copy(self, source: Image, registry: Registry, targets: tuple[Target, ...]) -> None:
         """Unverified: status and code of a failed import; no recording of one was found."""

@@ -13,13 +13,14 @@ from local.cloud.core import Cloud
 from local.cloud.errors import ArmError
 from local.cloud.identity import LOGIN_HOST
 from local.cloud.registries import Registries
-from local.cloud.registry_control import registry_resource
+from local.cloud.registry_control import readable, registry_resource
+from local.cloud.roles import Roles
 
 _TERM = re.compile(r"(resourceType|name|resourceGroup) eq '([^']*)'", re.IGNORECASE)
 
 
 def install(cloud: Cloud, registries: Registries) -> None:
-    resources = _Resources(registries)
+    resources = _Resources(registries, cloud.roles)
     cloud.arm.add("GET", "/metadata/endpoints", _clouds, anonymous=True)
     cloud.arm.add("GET", "/tenants", _tenants)
     cloud.arm.add("GET", "/subscriptions", _subscriptions)
@@ -31,14 +32,15 @@ def install(cloud: Cloud, registries: Registries) -> None:
 
 
 class _Resources:
-    def __init__(self, registries: Registries) -> None:
+    def __init__(self, registries: Registries, roles: Roles) -> None:
         self._registries = registries
+        self._roles = roles
 
     async def matching(self, call: ArmCall) -> web.Response:
-        """Resources that meet the `$filter`, of which only terms joined by `and` are understood."""
+        """Resources that the caller may read and that meet the `$filter`, of which only terms joined by `and` are understood."""
         wanted = {name.lower(): value.lower() for name, value in _TERM.findall(call.request.query.get("$filter", ""))}
         found = [one for one in self._all() if _meets(one, wanted)]
-        return web.json_response({"value": found})
+        return web.json_response({"value": readable(self._roles, call, found)})
 
     def _all(self) -> list[dict[str, Any]]:
         shown = ("id", "name", "type", "location", "sku", "tags")

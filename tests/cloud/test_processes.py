@@ -35,7 +35,8 @@ def test_a_secret_survives_a_restart_of_both_processes(tmp_path: Path, monkeypat
     cloud_port, front_port = free_ports(2)
     bundle = tmp_path / "ca/bundle.pem"
     environment = client_environment(front_port=front_port, cloud_port=cloud_port, bundle=bundle)
-    headers = {"Authorization": f"Bearer {issue_token('https://vault.azure.net')}"}
+    owner = issue_token("https://vault.azure.net", appid=world.client_id(world.OWNER))
+    headers = {"Authorization": f"Bearer {owner}"}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with _processes(tmp_path, cloud_port, front_port):

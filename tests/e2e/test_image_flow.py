@@ -164,7 +164,7 @@ def _longer(scene: Scene, identity: str, length: int) -> dict[str, Any] | None:
 def _outcomes(scene: Scene, repository: str, count: int) -> set[tuple[str, str]] | None:
     events = scene.site.cloud("GET", "/admin/events").json()
     ours = {
-        (event["type"], event["data"]["digest"])
+        (event["eventType"], event["data"]["digest"])
         for event in (each.get("event", each) for each in (events if isinstance(events, list) else events["events"]))
         if event.get("data", {}).get("repository") == repository
     }
