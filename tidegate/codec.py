@@ -45,7 +45,7 @@ class Codec:
             if version != VERSION:
                 raise PermanentError(f"written by a newer version ({version}, this is {VERSION}); deploy it again")
             return self._value(value, Any)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise PermanentError(f"not a stored value: {type(error).__name__}: {error}") from error
 
     def _plain(self, value: object) -> Any:
