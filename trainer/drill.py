@@ -76,10 +76,10 @@ class _Told(Progress):
         self._connection.send((event, values))
 
 
-def live(config: Config, workdir: Path, kill_at: tuple[int, float] | None = None) -> Life:
+def live(config: Config, workdir: Path, kill_at: tuple[int, float] | None = None, *, exports: bool = False) -> Life:
     """One process; `kill_at` is a step and the seconds after it at which SIGKILL comes."""
     ours, theirs = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_child, args=(config, str(workdir), theirs))
+    process = _CONTEXT.Process(target=_child, args=(config, str(workdir), theirs, exports))
     began, first = time.monotonic(), 0.0
     process.start()
     theirs.close()
@@ -126,13 +126,13 @@ def drill(config: Config, kills: int, chance: random.Random, folder: Path) -> Dr
     return Drill(undisturbed, tuple(lives))
 
 
-def _child(config: Config, workdir: str, connection: Connection) -> None:
+def _child(config: Config, workdir: str, connection: Connection, exports: bool) -> None:
     os.environ["TRAINER_METADATA_URL"] = "off"
     told = _Told(connection)
     from trainer.run import train_and_evaluate
 
     try:
-        train_and_evaluate(config, workdir, progress=told, exports=False)
+        train_and_evaluate(config, workdir, progress=told, exports=exports)
     except Exception as error:
         told.tell("failed", message=f"{type(error).__name__}: {error}")
         raise

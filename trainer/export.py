@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from trainer.config import Config
 from trainer.datasets import Data
@@ -33,6 +34,15 @@ class Serving(tf.Module):  # type: ignore[misc,unused-ignore]  # TensorFlow has 
         small = tf.image.resize(tf.cast(image, tf.float32), (self._side, self._side), antialias=True)
         return {"probabilities": tf.nn.softmax(self.model(small, training=False)), "labels": self.labels}
 
+    def one(self) -> Any:
+        """A function of floats from 0 to 255: one image of the model's own size."""
+
+        def serve_one(image: Any) -> Any:
+            return tf.nn.softmax(self.model(image, training=False))
+
+        spec = tf.TensorSpec([1, self._side, self._side, 3], tf.float32, name="image")
+        return tf.function(serve_one, input_signature=[spec])
+
 
 def export(model: Any, config: Config, data: Data, facts: Mapping[str, Any], folder: Path) -> Path:
     """Write everything below `folder` and publish it by one rename; an export of an earlier life is replaced.
@@ -44,7 +54,7 @@ def export(model: Any, config: Config, data: Data, facts: Mapping[str, Any], fol
     part.mkdir(parents=True)
     serving = Serving(model, data.label_names)
     tf.saved_model.save(serving, str(part / "model"), signatures={"serving_default": serving.serve})
-    (part / "model.tflite").write_bytes(_lite(model, config))
+    (part / "model.tflite").write_bytes(_lite(serving))
     (part / "labels.json").write_text(json.dumps(data.label_names))
     samples = _samples(serving, data, part / "samples")
     manifest = {
@@ -75,16 +85,13 @@ def verify(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _lite(model: Any, config: Config) -> bytes:
-    """Floats of one image from 0 to 255 in, logits out; runs without TensorFlow."""
-    side = config.image_size
+def _lite(serving: Serving) -> bytes:
+    """Floats from 0 to 255 of one image of the model's own size in, probabilities out; runs without TensorFlow.
 
-    @tf.function(input_signature=[tf.TensorSpec([1, side, side, 3], tf.float32, name="image")])  # type: ignore[untyped-decorator,unused-ignore]  # TensorFlow has no types
-    def one(image: Any) -> Any:
-        return tf.nn.softmax(model(image, training=False))
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([one.get_concrete_function()], model)
-    converted: bytes = converter.convert()
+    The variables are frozen here: left to itself the converter keeps them as variables that nothing fills.
+    """
+    frozen = convert_variables_to_constants_v2(serving.one().get_concrete_function())
+    converted: bytes = tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
     return converted
 
 

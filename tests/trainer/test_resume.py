@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainer.conftest import SHORT, Undisturbed
+from tests.trainer.runs import SHORT, Undisturbed
 from trainer.drill import drill, live
 from trainer.summaries import scalars
 
