@@ -13,7 +13,6 @@ from tidegate.errors import TransientError
 from tidegate.ports import Outcome
 from tidegate.settings import Settings
 
-
 # It also takes the bounds of a call for attributes of the event, and warns of each that it ignores them.
 logging.getLogger("azure.eventgrid._legacy._generated").setLevel(logging.ERROR)
 
