@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import cast
 
 from benchmarks import figures, machine
 from benchmarks.figures import Figure
+from benchmarks.stage import shared
 
 NAMES = ("indexing", "overhead", "copying", "duplicates", "growth")
 _BUILD = Path(__file__).parents[1] / "build"
@@ -23,10 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     conditions = machine.conditions() + (", quick run: no figure means anything" if chosen.quick else "")
     print(conditions, flush=True)
     measured: list[Figure] = []
-    for name in chosen.names or NAMES:
-        began = time.monotonic()
-        measured += _measure(name, quick=chosen.quick)
-        print(f"  {name}: {time.monotonic() - began:.0f} s", flush=True)
+    with shared() if chosen.quick else contextlib.nullcontext():
+        for name in chosen.names or NAMES:
+            began = time.monotonic()
+            measured += _measure(name, quick=chosen.quick)
+            print(f"  {name}: {time.monotonic() - began:.0f} s", flush=True)
     print(figures.table(measured))
     output = chosen.output or _BUILD / f"{'-'.join(['bench', *chosen.names])}.json"
     figures.write(output, conditions, measured)

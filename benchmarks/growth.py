@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from benchmarks.figures import Aim, Figure, compared, rounds
 from benchmarks.records import fill
-from benchmarks.stage import push_event, staged
+from benchmarks.stage import fresh, push_event, staged
 from local.site import Site
 
 _AIM = Aim("ratio", "<=", 1.1)
@@ -25,10 +25,10 @@ _REPOSITORY = "tested/growth"
 
 def measure(*, quick: bool) -> Sequence[Figure]:
     """The first round of each does not count: tokens are fetched and tables made."""
-    few, many, count, events = (10, 200, 2, 2) if quick else (10, 10_000, 9, 10)
+    few, many, count, events = (10, 100, 2, 2) if quick else (10, 10_000, 9, 10)
     pushes: dict[int, list[float]] = {few: [], many: []}
     steps: dict[int, list[float]] = {few: [], many: []}
-    with staged() as small, staged() as large:
+    with staged() as small, fresh() as large:
         sites = {few: small, many: large}
         for stored, site in sites.items():
             fill(site.stack.storage_connection, stored)

@@ -1,4 +1,4 @@
-"""A local stack of its own for each benchmark, with the benchmarks' gates, on free ports; gone afterwards."""
+"""Local stacks for benchmarks, with gates of their own, on free ports; gone afterwards."""
 
 from __future__ import annotations
 
@@ -20,9 +20,33 @@ _SCRATCH = Path(__file__).parents[1] / "build"
 """On the disk of the repository, not in a memory file system: registries write as they do otherwise."""
 
 
+_shared: list[Site] = []
+
+
 @contextlib.contextmanager
 def staged() -> Iterator[Site]:
-    """A running stack, empty at first."""
+    """A running stack, empty at first; inside `shared` the one stack that there is."""
+    if _shared:
+        yield _shared[0]
+        return
+    with fresh() as site:
+        yield site
+
+
+@contextlib.contextmanager
+def shared() -> Iterator[None]:
+    """One stack for everything in the block: quick, and every benchmark meets what others left behind."""
+    with fresh() as site:
+        _shared.append(site)
+        try:
+            yield
+        finally:
+            _shared.clear()
+
+
+@contextlib.contextmanager
+def fresh() -> Iterator[Site]:
+    """A running stack that nobody else uses."""
     _SCRATCH.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir=_SCRATCH) as folder,
