@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import itertools
 
 from tests.fakes import (
@@ -51,6 +52,7 @@ class World:
         records = Records(flows(HEALTHY), self.store, CODEC, self.clock)
         self.runner = Runner(records, self.queue, self.evidence, effects, lambda: f"worker-{next(numbers)}")
         self.pushes = itertools.count(1)
+        self._resumed = self.clock.now() - datetime.timedelta(days=1)
 
     def use(self, store: FakeStore) -> None:
         """Put another store in the place of the first, before anything is in it."""
@@ -110,7 +112,10 @@ class World:
         self.queue.delete(delivery)
 
     def _resume(self) -> bool:
-        """Whether the timer found something, or failed."""
+        """Whether the timer, which runs every two minutes, found something now, or failed."""
+        if self.clock.now() - self._resumed < datetime.timedelta(seconds=120):
+            return False
+        self._resumed = self.clock.now()
         try:
             return self.runner.resume() > 0
         except (Crash, TransientError):
@@ -119,7 +124,8 @@ class World:
     def _let_time_pass(self) -> bool:
         """Up to the next message or overdue record; False: there is none."""
         overdue = [row.wake_at + 3 * LEASE for row in self.store.rows.values() if row.wake_at is not None]
-        soonest = min([*overdue, *filter(None, [self.queue.next_at()])], default=None)
+        timer = [max(min(overdue), self._resumed + datetime.timedelta(seconds=120))] if overdue else []
+        soonest = min([*timer, *filter(None, [self.queue.next_at()])], default=None)
         if soonest is not None:
             self.clock.advance_to(soonest)
         return soonest is not None
