@@ -51,14 +51,16 @@ async def _call(post: Post, ends: float) -> int:
     expected = f"HTTP/1.1 {post.status} ".encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", post.port)
     answered = 0
-    while time.perf_counter() < ends:
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = _LENGTH.search(head)
-        body = await reader.readexactly(int(length[1])) if length else b""
-        if not head.startswith(expected):
-            raise RuntimeError(f"{post.target}: {head.splitlines()[0].decode()} {body[:300].decode(errors='replace')}")
-        answered += 1
-    writer.close()
-    await writer.wait_closed()
+    try:
+        while time.perf_counter() < ends:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = _LENGTH.search(head)
+            body = await reader.readexactly(int(length[1])) if length else b""
+            if not head.startswith(expected):
+                said = body[:300].decode(errors="replace")
+                raise RuntimeError(f"{post.target}: {head.splitlines()[0].decode()} {said}")
+            answered += 1
+    finally:
+        writer.close()
     return answered
