@@ -1,6 +1,6 @@
 """The triggers: one module an event source. A trigger translates, calls the runtime, and ends."""
 
-from functions import container_registry, deferred, health, http_api, timers
+from functions import container_registry, deferred, health, http_api, machine_learning, timers
 from functions.event_grid_input import accept_any_event
 from tidegate.bootstrap import warm_up_soon
 
@@ -9,6 +9,7 @@ warm_up_soon()
 
 BLUEPRINTS = (
     container_registry.blueprint,
+    machine_learning.blueprint,
     deferred.blueprint,
     timers.blueprint,
     http_api.blueprint,

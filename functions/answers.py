@@ -23,6 +23,13 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+_PAGE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex",
+}
+
 _PROBLEMS: tuple[tuple[type[TidegateError], int, str], ...] = (
     (MalformedEvent, 400, "The request breaks a rule"),
     (NotFound, 404, "Not found"),
@@ -42,6 +49,8 @@ def answered(handle: Callable[[], Answer]) -> func.HttpResponse:
         return _problem(status, title, str(error), getattr(error, "retry_after", None))
     if isinstance(answer.body, bytes):
         return _response(answer.body, answer.status, "text/plain", dict(answer.headers))
+    if (page := getattr(answer.body, "text", None)) is not None:
+        return _response(page, answer.status, "text/html", {**dict(answer.headers), **_PAGE_HEADERS})
     text = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
     return _response(text, answer.status, "application/json", dict(answer.headers))
 

@@ -12,3 +12,10 @@ blueprint = func.Blueprint()
 def resume_stalled(timer: func.TimerRequest) -> None:
     """Wake records whose outbox is overdue."""
     runtime().intake.resume()
+
+
+@blueprint.function_name("reconcile")
+@blueprint.timer_trigger(arg_name="timer", schedule="0 */15 * * * *")
+def reconcile(timer: func.TimerRequest) -> None:
+    """Raise the ends of runs whose events never came."""
+    runtime().intake.reconcile()

@@ -478,6 +478,10 @@ var commonSettings = {
   TIDEGATE_TABLE: 'tidegate'
   TIDEGATE_EVIDENCE_CONTAINER: state.containers[0]
   TIDEGATE_DEAD_LETTER_CONTAINER: events.deadLetterContainer
+  TIDEGATE_WORKSPACES: join(map(workspaces, each => 'mlw-${each.name}-${environmentName}'), ',')
+  TIDEGATE_ALERT_URL_SECRET: alertSecretName
+  TIDEGATE_LINK_KEY_SECRET: 'alert-link-key'
+  TIDEGATE_PUBLIC_URL: 'https://${names.apiApp}.azurewebsites.net'
 }
 
 module eventsApp 'modules/function-app.bicep' = {

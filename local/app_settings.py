@@ -18,4 +18,5 @@ def app_settings(storage_connection: str) -> dict[str, str]:
         "TIDEGATE_RESOURCE_GROUP": world.RESOURCE_GROUP,
         "TIDEGATE_OUTCOMES_ENDPOINT": f"https://{world.topic_host(world.OUTCOMES_TOPIC)}/api/events",
         "TIDEGATE_KEY_VAULT_URL": world.VAULT_URL,
+        "TIDEGATE_WORKSPACES": ",".join(world.WORKSPACES),
     }

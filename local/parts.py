@@ -96,7 +96,7 @@ class Layout:
                 Part("staging-registry", {"staging_registry": ports.staging_registry}, self._staging, "/v2/"),
                 Part("healthy-registry", {"healthy_registry": ports.healthy_registry}, self._healthy, "/v2/"),
                 Part("azurite", azurite, self._azurite),
-                Part("cloud", {"cloud": ports.cloud}, self._cloud, "/health"),
+                Part("cloud", {"cloud": ports.cloud, "smtp": ports.smtp}, self._cloud, "/health"),
                 Part("front", {"front": ports.front}, self._front),
             ),
             (
@@ -143,7 +143,7 @@ class Layout:
         return Launch(
             _python(
                 "local.cloud",
-                *("--port", self.ports.cloud, "--state", self.state / "cloud"),
+                *("--port", self.ports.cloud, "--state", self.state / "cloud", "--smtp", self.ports.smtp),
                 *("--registry", f"{world.STAGING}=http://127.0.0.1:{self.ports.staging_registry}"),
                 *("--registry", f"{world.HEALTHY}=http://127.0.0.1:{self.ports.healthy_registry}"),
                 *("--storage", self.account().connection_string),
@@ -160,7 +160,8 @@ class Layout:
         # A message of a host that was killed is delivered again when its lease ends: in 30 s, not in Azure's 10 minutes.
         limits = ("--queue-lease", 30, "--stop-timeout", 8)
         arguments = ("--app", self.app, "--port", self.ports.functions, "--keys", self._keys, "--log", "text", *limits)
-        settings = app_settings(self.account().connection_string) | dict(self.settings)
+        own = {"TIDEGATE_PUBLIC_URL": f"http://127.0.0.1:{self.ports.functions}"}
+        settings = app_settings(self.account().connection_string) | own | dict(self.settings)
         environment = self.client_environment() | settings
         withheld = (*_CREDENTIALS, "TIDEGATE_")  # the app settings are those below, whatever a shell has set
         return Launch(_python("local.functions_host", *arguments), environment, withheld)

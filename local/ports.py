@@ -25,6 +25,8 @@ class Ports:
     azurite_table: int = 17102
     staging_registry: int = 17501
     """docker-registry behind tidegatestaging.azurecr.io; push images here."""
+    smtp: int = 17025
+    """Mail server; what it gets is shown at http://127.0.0.1:17080/mail."""
     healthy_registry: int = 17502
     """docker-registry behind tidegatehealthy.azurecr.io; promoted images arrive here."""
 

@@ -15,6 +15,8 @@ KEY_VAULT = "tidegate-kv"
 STORAGE_ACCOUNT = "tidegatestate"
 OUTCOMES_TOPIC = "tidegate-outcomes"
 FUNCTION_APP = "func-tidegate"
+WORKSPACES = ("vision", "forecasting")
+"""Those of infra/data/workspaces.json, without the environment that their names have on Azure."""
 
 GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
 _GROUP = f"{GROUP_ID}/providers"
@@ -39,6 +41,11 @@ def identity_header(principal: str, header: str = "local") -> str:
 def registry_id(name: str) -> str:
     """ARM resource id of a container registry."""
     return f"{_GROUP}/Microsoft.ContainerRegistry/registries/{name}"
+
+
+def workspace_id(name: str) -> str:
+    """ARM resource id of a machine learning workspace."""
+    return f"{_GROUP}/Microsoft.MachineLearningServices/workspaces/{name}"
 
 
 def login_server(name: str) -> str:

@@ -16,8 +16,15 @@ LOG_LIMIT = 256 * 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Page:
+    """HTML of our own, with everything foreign in it escaped."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: a JSON body, or text where `body` is bytes."""
+    """What goes back: a JSON body, text where `body` is bytes, or a page."""
 
     body: Any
     status: int = 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import logging
 import pathlib
 import uuid
@@ -11,17 +12,32 @@ from collections.abc import Mapping
 from typing import override
 
 from tidegate import gates as gate_files
+from tidegate.actions import Actions
 from tidegate.api import Answer, Api
 from tidegate.codec import Codec, kinds_of
 from tidegate.dead_letters import DeadLetters
 from tidegate.effects import Effects
 from tidegate.errors import SettingsError
-from tidegate.flows import image_messages, image_states, tag_ownership
+from tidegate.flows import (
+    image_messages,
+    image_states,
+    incident,
+    job_failure,
+    job_messages,
+    mailing,
+    outcome_alerts,
+    tag_ownership,
+)
+from tidegate.flows.alert_policy import AlertPolicy
 from tidegate.flows.base import Flow
 from tidegate.flows.image_promotion import ImagePromotion
+from tidegate.flows.incident import Incidents
+from tidegate.flows.job_failure import JobFailure
+from tidegate.flows.mailing import Mailing
 from tidegate.flows.tag_ownership import TagOwnership
-from tidegate.gates import Gates, GatesError
+from tidegate.gates import DEFAULT_ALERTS, Gates, GatesError
 from tidegate.intake import Intake
+from tidegate.job_effects import JobEffects, Links
 from tidegate.ports import Clock, StateStore
 from tidegate.promotions import Promotions
 from tidegate.records import ListRecord, Record, Records
@@ -42,6 +58,15 @@ CODEC = Codec(
         tag_ownership.State,
         tag_ownership.Event,
         tag_ownership.Command,
+        job_failure.State,
+        job_messages.Event,
+        job_messages.Command,
+        incident.State,
+        incident.Event,
+        incident.Command,
+        mailing.Mailbox,
+        mailing.Event,
+        mailing.Command,
     )
 )
 
@@ -52,6 +77,7 @@ class Runtime:
 
     intake: Intake
     api: Api
+    actions: Actions
     store: StateStore
 
     def health(self) -> Answer:
@@ -60,9 +86,16 @@ class Runtime:
         return Answer({"status": "ok"})
 
 
-def flows(healthy_registry: str) -> Mapping[str, Flow]:
+def flows(healthy_registry: str, alerts: AlertPolicy = DEFAULT_ALERTS) -> Mapping[str, Flow]:
     """Every flow, by its name."""
-    return {flow.name: flow for flow in (ImagePromotion(healthy_registry), TagOwnership())}
+    every: tuple[Flow, ...] = (
+        ImagePromotion(healthy_registry),
+        TagOwnership(),
+        JobFailure(alerts),
+        Incidents(alerts),
+        Mailing(alerts),
+    )
+    return {flow.name: flow for flow in every}
 
 
 class SystemClock(Clock):
@@ -88,11 +121,14 @@ def _read(environ: Mapping[str, str]) -> tuple[Settings, Gates]:
 
 def make(environ: Mapping[str, str], work_queue: str) -> Runtime:
     """The runtime of one process. SettingsError: settings or gates are at fault, with every fault in the message."""
+    from tidegate.adapters.alert_email import AlertWorkflow
     from tidegate.adapters.azure_calls import credential
     from tidegate.adapters.blob_evidence import BlobEvidence
     from tidegate.adapters.container_registry import ContainerRegistry
     from tidegate.adapters.event_grid_topic import EventGridTopic
     from tidegate.adapters.image_tests import RegistryTasks
+    from tidegate.adapters.machine_learning import MachineLearning
+    from tidegate.adapters.secrets import KeyVaultSecrets
     from tidegate.adapters.storage_account import storage
     from tidegate.adapters.storage_queue import StorageQueue
     from tidegate.adapters.table_state import TableState
@@ -108,10 +144,20 @@ def make(environ: Mapping[str, str], work_queue: str) -> Runtime:
     registry = ContainerRegistry(settings, identity)
     tests = RegistryTasks(settings, identity)
     topic = EventGridTopic(settings, identity)
-    effects = Effects(registry, tests, evidence, topic, clock)
-    records = Records(flows(settings.healthy_registry), store, CODEC, clock)
-    runner = Runner(records, queue, evidence, effects, new_id)
+    secrets = KeyVaultSecrets(settings, identity)
+    jobs = MachineLearning(settings, identity)
+    alerts = gates.alerts
+    links = Links(secrets, settings.link_key_secret, settings.public_url)
+    around_jobs = JobEffects(
+        jobs, AlertWorkflow(settings, secrets), registry, settings.healthy_registry, evidence, links, alerts, clock
+    )
+    effects = Effects(registry, tests, evidence, topic, clock, around_jobs)
+    records = Records(flows(settings.healthy_registry, alerts), store, CODEC, clock)
+    announce = functools.partial(outcome_alerts.alert_of, policy=alerts)
+    runner = Runner(records, queue, evidence, effects, new_id, announce)
     staging, healthy = settings.staging_registry, settings.healthy_registry
-    intake = Intake(staging, healthy, gates, runner, evidence, topic, clock)
+    intake = Intake(staging, healthy, gates, runner, evidence, topic, clock, settings.watched, jobs)
     promotions = Promotions(staging, healthy, gates, runner, registry, tests, evidence, clock)
-    return Runtime(intake, Api(promotions, DeadLetters(evidence, queue, intake, effects), new_id), store)
+    actions = Actions(runner, evidence, links, clock)
+    api = Api(promotions, DeadLetters(evidence, queue, intake, effects), new_id)
+    return Runtime(intake, api, actions, store)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import override
 
+from tidegate import job_effects
 from tidegate.errors import PermanentError
 from tidegate.flows import image_messages as images
 from tidegate.flows import tag_ownership as tags
 from tidegate.flows.base import CommandRefused, Publish
+from tidegate.job_effects import JobEffects
 from tidegate.ports import (
     CarryOut,
     Clock,
@@ -43,10 +45,12 @@ class Effects(CarryOut):
     evidence: Evidence
     topic: OutcomeTopic
     clock: Clock
+    around_jobs: JobEffects | None = None
+    """What runs and alerts ask for; None: nothing can."""
 
     @override
     def is_reading(self, command: object) -> bool:
-        return isinstance(command, _READING)
+        return isinstance(command, (*_READING, *job_effects.READING))
 
     @override
     def __call__(self, command: object) -> object | None:
@@ -65,6 +69,8 @@ class Effects(CarryOut):
                 return None
             case tags.PlaceTag() | tags.LookAtTag():
                 return self._tag(command)
+            case _ if self.around_jobs is not None and isinstance(command, job_effects.COMMANDS):
+                return self.around_jobs.carry_out(command)
             case _:
                 return self._promote(command)
 

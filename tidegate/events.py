@@ -10,12 +10,13 @@ import dataclasses
 import datetime
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tidegate import references
 from tidegate.errors import MalformedEvent
-from tidegate.references import ImageRef
+from tidegate.flows.job_facts import TEST_TAG
+from tidegate.references import ImageRef, JobRef
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,6 +60,19 @@ class ImagePush:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RunStatus:
+    """The status of a run changed."""
+
+    job: JobRef
+    status: str
+    """In lower case; an open set."""
+    experiment: str
+    test_of: str
+    """Key of the image's record, as the run's tag says, if it is the test of one; foreign text until the record knows it."""
+    at: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class NotForUs:
     """A well-formed event that asks for nothing."""
 
@@ -66,6 +80,8 @@ class NotForUs:
 
 
 _PUSHED = frozenset({"microsoft.containerregistry.imagepushed", "imagepushed"})
+_STATUS_CHANGED = frozenset({"microsoft.machinelearningservices.runstatuschanged", "runstatuschanged"})
+_WORKSPACE_ID = re.compile(r"/providers/microsoft\.machinelearningservices/workspaces/([^/]+)/?\Z", re.IGNORECASE)
 _REGISTRY_ID = re.compile(r"/providers/microsoft\.containerregistry/registries/([^/]+)/?\Z", re.IGNORECASE)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)?\Z", re.IGNORECASE)
 _MAX_ID = 256
@@ -96,6 +112,36 @@ def image_pushed(event: Envelope, *, staging: str, healthy: str, now: datetime.d
     actor = _field(data, "actor")
     who = _clean(_field(actor, "name")) if isinstance(actor, dict) else ""
     return ImagePush(ImageRef(registry, repository, digest), name, order, identity, now, who or "a push to staging")
+
+
+def is_run_status(event: Envelope) -> bool:
+    """Whether it comes from a machine learning workspace."""
+    return isinstance(event.type, str) and event.type.casefold() in _STATUS_CHANGED
+
+
+def run_status_changed(event: Envelope, *, workspaces: Collection[str], now: datetime.datetime) -> RunStatus:
+    """What a change of a run's status means. `now` stands in for a time that cannot be read."""
+    match = _WORKSPACE_ID.search(event.source) if isinstance(event.source, str) else None
+    if not match:
+        raise MalformedEvent("topic: must be the resource id of a machine learning workspace")
+    workspace = references.workspace(match[1], "topic")
+    if workspace not in workspaces:
+        raise MalformedEvent(f"topic: workspace {workspace} is none of this installation (TIDEGATE_WORKSPACES)")
+    data = _data(event.data)
+    job = JobRef(workspace, references.run(_field(data, "runId"), "data.runId"))
+    status = _text(_field(data, "runStatus"), "data.runStatus").strip().lower()
+    if not status.isalpha() or len(status) > 64:
+        raise MalformedEvent("data.runStatus: must be one word")
+    tags = _field(data, "runTags")
+    test_of = _field(tags, TEST_TAG) if isinstance(tags, dict) else None
+    stamp = _stamp(event.time)
+    return RunStatus(
+        job=job,
+        status=status,
+        experiment=_clean(_field(data, "experimentName"))[:255],
+        test_of=test_of if isinstance(test_of, str) else "",
+        at=datetime.datetime.fromisoformat(stamp) if stamp else now,
+    )
 
 
 def _registry(source: object, data: Mapping[str, Any]) -> str:

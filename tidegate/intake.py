@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 import json
 import logging
 from typing import Any
 
 from tidegate.errors import MalformedEvent, TidegateError
-from tidegate.events import Envelope, ImagePush, NotForUs, envelope, image_pushed
+from tidegate.events import (
+    Envelope,
+    ImagePush,
+    NotForUs,
+    RunStatus,
+    envelope,
+    image_pushed,
+    is_run_status,
+    run_status_changed,
+)
+from tidegate.flows import incident, job_failure
+from tidegate.flows.base import Publish
 from tidegate.flows.image_messages import ImagePushed
 from tidegate.flows.image_promotion import key
+from tidegate.flows.incident import Recovered
+from tidegate.flows.job_failure import experiment_subject
+from tidegate.flows.job_messages import RunEnded
 from tidegate.flows.promotion_record import Request
 from tidegate.gates import Gates
-from tidegate.ports import Clock, Evidence, Outcome, OutcomeTopic
+from tidegate.ports import Clock, Evidence, Jobs, Outcome, OutcomeTopic
 from tidegate.runner import Runner, read_work_message
+
+RECONCILED = datetime.timedelta(days=7)
+"""How old a run may be, from its creation, whose end is still raised: an installation does not begin with old news."""
+RECONCILED_RUNS = 500
+"""Runs of a workspace that are looked at each time."""
 
 _log = logging.getLogger("tidegate.intake")
 
@@ -31,21 +51,65 @@ class Intake:
     evidence: Evidence
     topic: OutcomeTopic
     clock: Clock
+    workspaces: tuple[str, ...] = ()
+    """Workspaces whose runs are watched."""
+    jobs: Jobs | None = None
+    """Where their runs are listed; None: they are not."""
 
     def image_pushed(self, body: Any) -> None:
         """Take a push as it came: durable when this returns. What asks for nothing is logged, what is malformed is parked."""
+        self._take_or_park(body)
+
+    def run_status_changed(self, body: Any) -> None:
+        """Take a change of a run's status, in the same way."""
+        self._take_or_park(body)
+
+    def _take_or_park(self, body: Any) -> None:
         try:
             self.take(envelope(body))
         except MalformedEvent as error:
             self.park(str(error), json.dumps(body, ensure_ascii=False))
 
     def take(self, event: Envelope) -> None:
-        """As `image_pushed`, but a MalformedEvent is the caller's."""
-        match image_pushed(event, staging=self.staging, healthy=self.healthy, now=self.clock.now()):
+        """Take an event of any kind; a MalformedEvent is the caller's."""
+        match self._meaning(event):
             case NotForUs(reason):
                 _log.info("%s", json.dumps({"ignored": reason, "event": str(event.id)[:256]}))
             case ImagePush() as push:
                 self._promote(push)
+            case RunStatus() as status:
+                self._heard(status)
+
+    def _meaning(self, event: Envelope) -> ImagePush | RunStatus | NotForUs:
+        now = self.clock.now()
+        if is_run_status(event):
+            return run_status_changed(event, workspaces=self.workspaces, now=now)
+        return image_pushed(event, staging=self.staging, healthy=self.healthy, now=now)
+
+    def _heard(self, status: RunStatus) -> None:
+        """Runs that fail have a record; one that succeeds only matters to the incident of its experiment."""
+        job = status.job
+        match status.status:
+            case "failed" | "canceled":
+                ended = RunEnded(job, status.status, status.experiment, status.at)
+                self.runner.deliver(job_failure.key(job), ended)
+            case "completed":
+                subject = experiment_subject(job.workspace, status.experiment)
+                self.runner.deliver(incident.key(subject), Recovered(job.run, status.at))
+            case _:
+                pass
+
+    def reconcile(self) -> None:
+        """Raise what never came: events can be lost, and what was heard already changes nothing."""
+        now = self.clock.now()
+        for workspace in self.workspaces if self.jobs else ():
+            for run in self.jobs.ended(workspace, RECONCILED_RUNS) if self.jobs else ():
+                if now - run.created > RECONCILED:
+                    break
+                at = (
+                    run.created if run.status == "completed" else now
+                )  # a success counts only if it began after a failure
+                self._heard(RunStatus(run.job, run.status, run.experiment, "", at))
 
     def _promote(self, push: ImagePush) -> None:
         gate = self.gates.match(push.image.repository, push.tag)
@@ -80,8 +144,12 @@ class Intake:
         if not self.evidence.park(identity, reason, body, now):
             return
         _log.error("%s", json.dumps({"parked": identity, "reason": reason}))
-        data = (("id", identity), ("reason", reason))
+        news = Publish(
+            "Tidegate.EventParked", identity, now, (("id", identity), ("reason", reason)), f"parked/{identity}"
+        )
         try:
-            self.topic.publish(Outcome(f"parked/{identity}", "Tidegate.EventParked", identity, now, data))
+            if tell := self.runner.announce(news):
+                self.runner.deliver(tell.key, tell.event)
+            self.topic.publish(Outcome(news.id, news.type, news.subject, news.at, news.data))
         except TidegateError as error:  # best effort: the list of dead letters and the log have it
             _log.error("%s", json.dumps({"unpublished": identity, "reason": str(error)}))

@@ -11,8 +11,10 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from tidegate.flows.image_gate import ImageFacts, ImageTest
-from tidegate.references import ImageRef, TagRef
+from tidegate.flows.alert_mail import Mail
+from tidegate.flows.image_gate import ImageFacts, ImageTest, Pairs
+from tidegate.flows.job_facts import JobFacts
+from tidegate.references import ImageRef, JobRef, TagRef
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -309,6 +311,40 @@ class OutcomeTopic(Protocol):
 
     def publish(self, outcome: Outcome) -> None:
         """Publish as a CloudEvent. Twice: subscribers see the same id twice."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run that ended, as a list of runs shows it."""
+
+    job: JobRef
+    status: str
+    """In lower case."""
+    experiment: str
+    created: datetime.datetime
+
+
+class Jobs(Protocol):
+    """Runs in the machine learning workspaces of this installation."""
+
+    def describe(self, job: JobRef, log_limit: int) -> JobFacts:
+        """The run with the end of its log (at most `log_limit` characters). Reading. PermanentError: no such run."""
+
+    def resubmit(self, job: JobRef, name: str, compute: str, tags: Pairs) -> str:
+        """Submit the run once more under a name, with more tags, on a compute (empty: the same); gives the name.
+
+        Twice: a run of this name that is there is left as it is. PermanentError: refused.
+        """
+
+    def ended(self, workspace: str, limit: int) -> Sequence[EndedRun]:
+        """The newest runs that ended, newest first, among the last `limit` runs. Reading."""
+
+
+class AlertEmail(Protocol):
+    """The workflow that turns a request into a mail."""
+
+    def send(self, mail: Mail) -> None:
+        """Send it. Twice: two mails with one id. PermanentError: it is refused, or no workflow is set up."""
 
 
 class Clock(Protocol):

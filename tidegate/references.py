@@ -15,6 +15,8 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}\Z")
 _REGISTRY = re.compile(r"[a-z0-9]{5,50}\Z")
 _MAX_REPOSITORY = 255
+_WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,32}\Z")  # azure-rest-api-specs workspaceRP.json, workspaceName
+_RUN = re.compile(r"[A-Za-z0-9_.-]{1,255}\Z")
 
 # Tags that clients write beside an image to find its signatures and referrers (cosign; OCI 1.1 referrers tag schema).
 _COMPANION_TAG = re.compile(r"sha256-[a-f0-9]{64}(?:\.(?:sig|att|sbom))?\Z")
@@ -60,6 +62,22 @@ def registry(text: object, field: str) -> str:
     return name
 
 
+def workspace(text: object, field: str) -> str:
+    """The name of a machine learning workspace in lower case: Azure compares names of resources without case."""
+    name = _text(text, field)
+    if not _WORKSPACE.match(name):
+        raise MalformedEvent(f"{field}: {_shown(name)} is not the name of a workspace (letters, digits, - and _)")
+    return name.lower()
+
+
+def run(text: object, field: str) -> str:
+    """The id of a run, which for a job is its name, or MalformedEvent naming `field` and the rule."""
+    name = _text(text, field)
+    if not _RUN.match(name) or name.strip(".") == "":
+        raise MalformedEvent(f"{field}: {_shown(name)} is not the id of a run (letters, digits, - _ ., at most 255)")
+    return name
+
+
 def is_companion_tag(name: str) -> bool:
     """Whether a tag only ties signatures, attestations or other referrers to an image."""
     return _COMPANION_TAG.match(name) is not None
@@ -93,6 +111,18 @@ class TagRef:
     @override
     def __str__(self) -> str:
         return f"{self.registry}/{self.repository}:{self.tag}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JobRef:
+    """One run in a machine learning workspace."""
+
+    workspace: str
+    run: str
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.workspace}/{self.run}"
 
 
 def _text(value: object, field: str) -> str:

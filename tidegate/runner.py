@@ -17,7 +17,7 @@ import logging
 from collections.abc import Callable
 
 from tidegate.errors import MalformedEvent, StateConflict, TransientError
-from tidegate.flows.base import CommandErrored, Tell
+from tidegate.flows.base import CommandErrored, Publish, Tell
 from tidegate.ports import AuditRow, CarryOut, Evidence, WorkQueue
 from tidegate.records import Entry, Lease, ListRecord, Record, Records, delay, next_entry, record_id
 
@@ -44,6 +44,8 @@ class Runner:
     evidence: Evidence
     carry_out: CarryOut
     new_id: Callable[[], str]
+    announce: Callable[[Publish], Tell[object] | None] = lambda _news: None
+    """Whom news of a flow concerns within the installation: the alerts."""
 
     def deliver(self, key: str, event: object, *, wake: bool = True) -> None:
         """Let the record decide on the event. When this returns, nothing about it can be lost.
@@ -63,7 +65,7 @@ class Runner:
                 records.save(key, decided, etag, audit)
             except StateConflict:
                 continue
-            if wake and decided.outbox:
+            if decided.outbox and (wake or _is_first_to_sleep(record, decided, now)):
                 self.queue.send(work_message(key), delay(decided, now))
             return
         raise TransientError(f"{key}: changed by others {CONFLICTS} times in a row")
@@ -153,10 +155,19 @@ class _Worker:
                     self.runner.deliver(other, event, wake=False)
                     self.drain(other, from_message=False)
                     return None
+                case Publish() as news:
+                    self._announce(news)
+                    return self.runner.carry_out(news)
                 case command:
                     return self.runner.carry_out(command)
         except TransientError as error:
             return self._try_later(key, entry, error)
+
+    def _announce(self, news: Publish) -> None:
+        """Deliver it where it concerns; that record's own message does the rest, so nothing waits for an alert."""
+        tell = self.runner.announce(news)
+        if tell is not None:
+            self.runner.deliver(tell.key, tell.event)
 
     def _try_later(self, key: str, entry: Entry, error: TransientError) -> object | None:
         now = self._now()
@@ -199,6 +210,12 @@ class _Worker:
 
     def _now(self) -> datetime.datetime:
         return self.runner.records.clock.now()
+
+
+def _is_first_to_sleep(before: Record, after: Record, now: datetime.datetime) -> bool:
+    """Whether all there is to do is due later, and no message sleeps until then: nobody who works on it now will see to it."""
+    wait = delay(after, now)
+    return wait > 0 and (not before.outbox or delay(before, now) > wait)
 
 
 def work_message(key: str) -> str:

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping
 
 from tidegate.errors import MalformedEvent, SettingsError
-from tidegate.references import registry
+from tidegate.references import registry, workspace
 
 PREFIX = "TIDEGATE_"
 
@@ -38,6 +38,20 @@ class Settings:
     """Blob container of test logs and reports."""
     dead_letter_container: str = "dead-letters"
     """Blob container where Event Grid and Tidegate put events that nobody could take; as in infra/data/events.json."""
+    workspaces: str = ""
+    """Machine learning workspaces whose runs are watched, separated by commas, for example `vision,forecasting`; in the
+    resource group of the registries. Events of other workspaces are parked."""
+    alert_url_secret: str = "alert-email-url"  # noqa: S105  its name
+    """Secret with the signed address of the workflow that sends mails; without it in the vault no mail is sent."""
+    link_key_secret: str = "alert-link-key"  # noqa: S105  its name
+    """Secret that signs the buttons in mails, at least 32 characters; without it in the vault mails have no buttons."""
+    public_url: str = ""
+    """Where people reach the app, for example `https://func-tidegate.azurewebsites.net`; empty: mails have no buttons."""
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The workspaces, one by one."""
+        return tuple(filter(None, self.workspaces.split(",")))
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -75,7 +89,19 @@ def _malformed(values: dict[str, str]) -> typing.Iterator[str]:
                 yield str(error)
     if values.get("staging_registry") is not None and values.get("staging_registry") == values.get("healthy_registry"):
         yield f"{PREFIX}HEALTHY_REGISTRY: is the staging registry; promotion needs two"
+    yield from _malformed_workspaces(values)
     for field in ("outcomes_endpoint", "key_vault_url"):
         url = values.get(field, "")
         if url and not url.startswith("https://"):
             yield f"{PREFIX}{field.upper()}: must start with https://"
+    public_url = values.get("public_url", "")
+    if public_url and not public_url.startswith(("https://", "http://127.0.0.1:")):
+        yield f"{PREFIX}PUBLIC_URL: must start with https:// (or http://127.0.0.1: where everything runs on one machine)"
+
+
+def _malformed_workspaces(values: dict[str, str]) -> typing.Iterator[str]:
+    names = [name.strip() for name in values.get("workspaces", "").split(",") if name.strip()]
+    try:
+        values["workspaces"] = ",".join(workspace(name, f"{PREFIX}WORKSPACES") for name in names)
+    except MalformedEvent as error:
+        yield str(error)

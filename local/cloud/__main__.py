@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         functions_keys=parsed.functions_keys,
         poll_after=parsed.poll_after,
         identity_header=parsed.identity_header,
+        smtp=parsed.smtp,
         roles=parsed.roles,
     )
     web.run_app(
@@ -56,6 +57,7 @@ def _parser(table: Ports) -> argparse.ArgumentParser:
     parser.add_argument("--functions-url", default=f"http://127.0.0.1:{table.functions}")
     parser.add_argument("--functions-keys", type=Path, help="folder of the Functions host's keys")
     parser.add_argument("--poll-after", type=float, default=1.0, help="seconds between polls that clients are told")
+    parser.add_argument("--smtp", type=int, default=table.smtp, help="port of the mail server")
     parser.add_argument("--identity-header", default="local", help="IDENTITY_HEADER of the managed identity endpoint")
     parser.add_argument("--roles", type=Path, default=roles.FILE, help="file of roles and grants that is enforced")
     return parser

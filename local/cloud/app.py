@@ -9,6 +9,9 @@ from local.cloud import (
     faults,
     identity,
     key_vault,
+    logic_app,
+    machine_learning,
+    mailbox,
     recorder,
     registry_auth,
     registry_blobs,
@@ -29,11 +32,12 @@ def create_app(options: Options) -> web.Application:
     registries = Registries(cloud)
     recorded, faulted = recorder.install(cloud), faults.install(cloud)
     identity.install(cloud)
-    key_vault.install(cloud)
+    logic_app.install(cloud, key_vault.install(cloud), mailbox.install(cloud, options.smtp))
     resources.install(cloud, registries)
     for service in (registry_blobs, registry_control, registry_auth, registry_data, registry_listing, registry_events):
         service.install(cloud, registries)
     registry_tasks.install(cloud)
+    machine_learning.install(cloud)
     event_grid.install(cloud)
     cloud.local.router.add_get("/health", _health)
     cloud.local.router.add_get("/admin/operations", cloud.operations.list_spans)

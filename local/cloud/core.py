@@ -47,6 +47,8 @@ class Options:
     """Seconds between polls of a long-running operation that clients are told."""
     identity_header: str = "local"
     """IDENTITY_HEADER that the managed identity endpoint asks for."""
+    smtp: int = 0
+    """Port of the mail server; 0: any free one."""
     roles: Path | None = None
     """The file of roles and grants that is enforced; None: everyone may do everything."""
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 from tidegate.flows.image_gate import ImageGate, ImageRequirements, ImageTest, Pairs, PromotionRules
 from tidegate.gates import values
+from tidegate.gates.alert_defaults import DEFAULT_ALERTS
+from tidegate.gates.alert_loading import alerts
 from tidegate.gates.cursor import Cursor
 from tidegate.gates.document import read
 from tidegate.gates.globs import repository_glob, tag_glob
 from tidegate.gates.matching import GateRule, Gates, ImageMatch
-from tidegate.gates.problems import GatesError, did_you_mean, shown
+from tidegate.gates.problems import GatesError, shown
+from tidegate.gates.sections import pairs, section, value
 
 VERSION = 1
 
 # The keys of each mapping, in the order the documentation has them.
-FILE_KEYS = ("version", "images")
+FILE_KEYS = ("version", "images", "alerts")
 GATE_KEYS = ("name", "match", "test", "require", "promote")
 MATCH_KEYS = ("repository", "tag")
 TEST_KEYS = ("runner", "command", "timeout", "cpu", "memory", "tmp", "environment", "attempts", "skip")
@@ -79,14 +81,14 @@ def version_of(test: ImageTest, require: ImageRequirements, promote: PromotionRu
 
 
 def _gates(root: Cursor) -> Gates:
-    keys = _section(root, FILE_KEYS, required=FILE_KEYS)
+    keys = section(root, FILE_KEYS, required=("version", "images"))
     if "version" in keys:
         _check_version(keys["version"])
     cursors = keys["images"].items() if "images" in keys else []
     rules = [(cursor, rule) for cursor in cursors if (rule := _rule(cursor))]
     _check_names(rules)
     _check_reachable(rules)
-    return Gates(tuple(rule for _, rule in rules))
+    return Gates(tuple(rule for _, rule in rules), value(keys, "alerts", alerts, DEFAULT_ALERTS))
 
 
 def _check_version(cursor: Cursor) -> None:
@@ -96,19 +98,19 @@ def _check_version(cursor: Cursor) -> None:
 
 
 def _rule(cursor: Cursor) -> GateRule | None:
-    keys = _section(cursor, GATE_KEYS, required=("name", "match"))
-    name = _value(keys, "name", lambda key: key.parsed(values.slug), "")
-    match = _value(keys, "match", _match, None)
-    test = _value(keys, "test", _test, DEFAULT_TEST)
-    require = _value(keys, "require", _requirements, DEFAULT_REQUIREMENTS)
-    promote = _value(keys, "promote", _promotion, DEFAULT_PROMOTION)
+    keys = section(cursor, GATE_KEYS, required=("name", "match"))
+    name = value(keys, "name", lambda key: key.parsed(values.slug), "")
+    match = value(keys, "match", _match, None)
+    test = value(keys, "test", _test, DEFAULT_TEST)
+    require = value(keys, "require", _requirements, DEFAULT_REQUIREMENTS)
+    promote = value(keys, "promote", _promotion, DEFAULT_PROMOTION)
     if not name or match is None:
         return None
     return GateRule(match, ImageGate(name, version_of(test, require, promote), test, require, promote))
 
 
 def _match(cursor: Cursor) -> ImageMatch | None:
-    keys = _section(cursor, MATCH_KEYS, required=("repository",))
+    keys = section(cursor, MATCH_KEYS, required=("repository",))
     repositories = keys["repository"].one_or_each(repository_glob) if "repository" in keys else ()
     tags = keys["tag"].one_or_each(tag_glob) if "tag" in keys else (tag_glob("*"),)
     return ImageMatch(repositories, tags) if repositories and tags else None
@@ -118,21 +120,21 @@ def _test(cursor: Cursor) -> ImageTest:
     if cursor.kind == "str":
         cursor.fault("expected a mapping; to promote without a test, give the reason: `test: {skip: REASON}`")
         return DEFAULT_TEST
-    keys = _section(cursor, TEST_KEYS)
+    keys = section(cursor, TEST_KEYS)
     if "skip" in keys:
         for name in sorted(keys.keys() - {"skip"}):
             keys[name].fault("has no effect beside skip; remove one of the two")
         return dataclasses.replace(DEFAULT_TEST, skip=keys["skip"].parsed(values.reason) or "")
     default = DEFAULT_TEST
     return ImageTest(
-        runner=_value(keys, "runner", _runner, default.runner),
-        command=_value(keys, "command", _command, default.command),
-        timeout=_value(keys, "timeout", _duration, default.timeout),
-        cpu=_value(keys, "cpu", lambda key: key.number(0.1, 32), default.cpu),
-        memory=_value(keys, "memory", _size("16Mi", "256Gi"), default.memory),
-        tmp=_value(keys, "tmp", _size("1Mi", "64Gi"), default.tmp),
-        environment=_value(keys, "environment", _environment, default.environment),
-        attempts=_value(keys, "attempts", lambda key: key.integer(1, 10), default.attempts),
+        runner=value(keys, "runner", _runner, default.runner),
+        command=value(keys, "command", _command, default.command),
+        timeout=value(keys, "timeout", _duration, default.timeout),
+        cpu=value(keys, "cpu", lambda key: key.number(0.1, 32), default.cpu),
+        memory=value(keys, "memory", _size("16Mi", "256Gi"), default.memory),
+        tmp=value(keys, "tmp", _size("1Mi", "64Gi"), default.tmp),
+        environment=value(keys, "environment", _environment, default.environment),
+        attempts=value(keys, "attempts", lambda key: key.integer(1, 10), default.attempts),
     )
 
 
@@ -148,19 +150,19 @@ def _command(cursor: Cursor) -> tuple[str, ...] | None:
 
 
 def _environment(cursor: Cursor) -> Pairs:
-    return _pairs(cursor, values.variable, values.one_line)
+    return pairs(cursor, values.variable, values.one_line)
 
 
 def _requirements(cursor: Cursor) -> ImageRequirements:
-    keys = _section(cursor, REQUIRE_KEYS)
+    keys = section(cursor, REQUIRE_KEYS)
     default = DEFAULT_REQUIREMENTS
     return ImageRequirements(
-        non_root=_value(keys, "non_root", Cursor.boolean, default.non_root),
-        labels=_value(keys, "labels", _labels, default.labels),
-        max_size=_value(keys, "max_size", _size("1Mi", "1024Gi"), default.max_size),
-        max_manifests=_value(keys, "max_manifests", lambda key: key.integer(1, 50), default.max_manifests),
-        platforms=_value(keys, "platforms", _each(values.platform), default.platforms),
-        media_types=_value(keys, "media_types", _each(values.media_type), default.media_types),
+        non_root=value(keys, "non_root", Cursor.boolean, default.non_root),
+        labels=value(keys, "labels", _labels, default.labels),
+        max_size=value(keys, "max_size", _size("1Mi", "1024Gi"), default.max_size),
+        max_manifests=value(keys, "max_manifests", lambda key: key.integer(1, 50), default.max_manifests),
+        platforms=value(keys, "platforms", _each(values.platform), default.platforms),
+        media_types=value(keys, "media_types", _each(values.media_type), default.media_types),
     )
 
 
@@ -168,21 +170,21 @@ def _labels(cursor: Cursor) -> Pairs:
     """Names with the glob of their value, or a list of names that must be there with any value."""
     if cursor.kind == "seq":
         return tuple(sorted((name, "*") for name in cursor.each(values.label)))
-    return _pairs(cursor, values.label, values.label_glob)
+    return pairs(cursor, values.label, values.label_glob)
 
 
 def _promotion(cursor: Cursor) -> PromotionRules:
-    keys = _section(cursor, PROMOTE_KEYS, later={"approval": "reserved for a later version"})
+    keys = section(cursor, PROMOTE_KEYS, later={"approval": "reserved for a later version"})
     default = DEFAULT_PROMOTION
-    lock = _value(keys, "lock", _lock, "tag")
-    referrers = _section(keys["referrers"], REFERRERS_KEYS) if "referrers" in keys else {}
+    lock = value(keys, "lock", _lock, "tag")
+    referrers = section(keys["referrers"], REFERRERS_KEYS) if "referrers" in keys else {}
     return PromotionRules(
-        repository=_value(keys, "repository", _target, default.repository),
-        tags=_value(keys, "tags", _tags, default.tags),
+        repository=value(keys, "repository", _target, default.repository),
+        tags=value(keys, "tags", _tags, default.tags),
         lock_tag=lock in {"tag", "both"},
         lock_manifest=lock in {"manifest", "both"},
-        referrers=_value(referrers, "copy", _each(values.artifact_glob, empty=True), default.referrers),
-        required_referrers=_value(referrers, "require", _each(values.artifact_glob), default.required_referrers),
+        referrers=value(referrers, "copy", _each(values.artifact_glob, empty=True), default.referrers),
+        required_referrers=value(referrers, "require", _each(values.artifact_glob), default.required_referrers),
     )
 
 
@@ -223,34 +225,6 @@ def _check_reachable(rules: list[tuple[Cursor, GateRule]]) -> None:
                 break
 
 
-def _section(
-    cursor: Cursor,
-    allowed: Sequence[str],
-    *,
-    required: Sequence[str] = (),
-    later: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, Cursor]:
-    """The values of a mapping by key; unknown and missing keys are faults."""
-    entries = cursor.entries()
-    for name, key, _ in entries:
-        if name in later:
-            key.fault(later[name])
-        elif name not in allowed:
-            key.fault(f"unknown key{did_you_mean(name, allowed)}; allowed: {', '.join(allowed)}")
-    found = {name: value for name, _, value in entries if name in allowed}
-    if entries or cursor.kind == "map":
-        for name in required:
-            if name not in found:
-                cursor.fault(f"the key {name!r} is missing")
-    return found
-
-
-def _pairs(cursor: Cursor, parse_name: Callable[[str], str], parse_value: Callable[[str], str]) -> Pairs:
-    """A mapping of the user's own names, sorted: its order in the file means nothing."""
-    read = [(key.parsed(parse_name), value.parsed(parse_value)) for _, key, value in cursor.entries()]
-    return tuple(sorted((name, value) for name, value in read if name is not None and value is not None))
-
-
 def _each(parse: Callable[[str], str], *, empty: bool = False) -> Callable[[Cursor], tuple[str, ...]]:
     """A list whose order means nothing, sorted, so that another order is the same gate."""
     return lambda cursor: tuple(sorted(cursor.each(parse, empty=empty)))
@@ -262,9 +236,3 @@ def _duration(cursor: Cursor) -> int | None:
 
 def _size(low: str, high: str) -> Callable[[Cursor], int | None]:
     return lambda cursor: cursor.quantity(values.size(low, high), "a size such as 512Mi")
-
-
-def _value[T](keys: Mapping[str, Cursor], name: str, read: Callable[[Cursor], T | None], default: T) -> T:
-    """What the key says; the default if the key is absent, or faulty: then the fault is noted and the load fails."""
-    value = read(keys[name]) if name in keys else None
-    return default if value is None else value

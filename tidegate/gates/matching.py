@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from tidegate.flows.alert_policy import AlertPolicy
 from tidegate.flows.image_gate import ImageGate
+from tidegate.gates.alert_defaults import DEFAULT_ALERTS
 from tidegate.gates.globs import Glob
 
 
@@ -37,6 +39,7 @@ class Gates:
     """All that `gates.yaml` says, in the order of the file."""
 
     images: tuple[GateRule, ...]
+    alerts: AlertPolicy = DEFAULT_ALERTS
 
     def match(self, repository: str, tag: str | None) -> ImageGate | None:
         """The first gate that matches; None: the image is no concern of Tidegate and is ignored."""

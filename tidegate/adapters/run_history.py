@@ -1,0 +1,151 @@
+"""What only the run history of a workspace knows of a run: why it failed by the service's own words, and where its logs are.
+
+The service is the one that azure-ai-ml itself asks when it shows a run (its RunHistoryClient); it has no public client. Where it
+refuses, an alert goes out without a log rather than not at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from azure.core.credentials import TokenCredential
+
+from tidegate.errors import PermanentError, TransientError
+from tidegate.references import JobRef
+
+_TIMEOUT = (4, 8)
+_SERVICE_HOSTS = (".azureml.ms", ".azureml.net", ".azureml.us", ".azureml.cn")
+"""Hosts that get our token, whatever the workspace's discovery says."""
+_LOG_HOSTS = (".blob.core.windows.net", ".blob.core.usgovcloudapi.net", ".blob.core.chinacloudapi.cn")
+_SCOPE = "https://management.azure.com/.default"
+_PREFERRED = ("user_logs/std_log", "azureml-logs/70_driver_log", "logs/azureml", "system_logs/", "azureml-logs/")
+"""Logs by the beginning of their name, the most telling first."""
+
+_log = logging.getLogger("tidegate.run_history")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunDetails:
+    """One run in the history."""
+
+    status: str = ""
+    code: str = ""
+    message: str = ""
+    started: datetime.datetime | None = None
+    ended: datetime.datetime | None = None
+    logs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Name of a log and the link that reads it."""
+
+
+class RunHistory:
+    """The history of the runs of one workspace."""
+
+    def __init__(self, workspace_id: str, discovery_url: str, credential: TokenCredential) -> None:
+        self._workspace_id = workspace_id
+        self._discovery_url = discovery_url
+        self._credential = credential
+        self._session = requests.Session()
+        self._base = ""
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._session.close()
+
+    def details(self, job: JobRef) -> RunDetails:
+        """The run, or an empty answer where the history refuses. TransientError: it does not answer."""
+        try:
+            body = self._get(f"/history/v1.0{self._workspace_id}/runs/{job.run}/details")
+        except PermanentError as refusal:
+            _log.warning("run %s: %s", job, refusal)
+            return RunDetails()
+        error = _object(_object(body.get("error")).get("error"))
+        return RunDetails(
+            status=str(body.get("status") or "").lower(),
+            code=_codes(error),
+            message=str(error.get("message") or ""),
+            started=_time(body.get("startTimeUtc")),
+            ended=_time(body.get("endTimeUtc")),
+            logs={str(name): str(link) for name, link in _object(body.get("logFiles")).items()},
+        )
+
+    def log(self, details: RunDetails, limit: int) -> str:
+        """The end of the most telling log; empty where there is none, or it cannot be read."""
+        name = next((name for start in _PREFERRED for name in sorted(details.logs) if name.startswith(start)), None)
+        if name is None:
+            return ""
+        link = details.logs[name]
+        parts = urllib.parse.urlsplit(link)
+        if parts.scheme != "https" or not (parts.hostname or "").endswith(_LOG_HOSTS):
+            _log.warning("log %s: its host is not one that logs are read from", name)
+            return ""
+        try:
+            answer = self._session.get(
+                link, headers={"Range": f"bytes=-{limit}"}, timeout=_TIMEOUT, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            raise TransientError(f"log {name}: no answer ({type(error).__name__})") from None  # the link is a secret
+        with answer:
+            if answer.status_code >= 500 or answer.status_code == 429:
+                raise TransientError(f"log {name}: {answer.status_code}")
+            readable = answer.status_code in (200, 206)
+            return answer.content[-limit:].decode(errors="replace") if readable else ""
+
+    def _get(self, path: str) -> Mapping[str, Any]:
+        token = self._credential.get_token(_SCOPE).token
+        return self._json(f"{self._host()}{path}", {"Authorization": f"Bearer {token}"})
+
+    def _host(self) -> str:
+        """The history's address, as the workspace's discovery tells it; checked before it gets a token."""
+        if not self._base:
+            found = str(self._json(_checked(self._discovery_url), {}).get("api") or "")
+            self._base = _checked(found).rstrip("/")
+        return self._base
+
+    def _json(self, url: str, headers: Mapping[str, str]) -> Mapping[str, Any]:
+        try:
+            answer = self._session.get(url, headers=dict(headers), timeout=_TIMEOUT, allow_redirects=False)
+        except requests.RequestException as error:
+            raise TransientError(f"run history: no answer ({type(error).__name__})") from error
+        with answer:
+            if answer.status_code in (401, 408, 429) or answer.status_code >= 500:
+                raise TransientError(f"run history: {answer.status_code}")
+            if answer.status_code != 200:
+                raise PermanentError(f"run history: {answer.status_code}")
+            try:
+                return _object(answer.json())
+            except ValueError as error:
+                raise TransientError("run history: an answer that is not JSON") from error
+
+
+def _checked(url: str) -> str:
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme != "https" or not (parts.hostname or "").endswith(_SERVICE_HOSTS):
+        raise PermanentError(f"run history: {parts.hostname!a} is no host of the service")
+    return url
+
+
+def _codes(error: Mapping[str, Any]) -> str:
+    """Code and inner codes, from the outside in: `UserError/JobPreempted`."""
+    codes: list[str] = []
+    while error and len(codes) < 6:
+        codes.append(str(error.get("code") or ""))
+        error = _object(error.get("innerError"))
+    return "/".join(filter(None, codes))
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _time(value: Any) -> datetime.datetime | None:
+    try:
+        moment = datetime.datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or datetime.UTC) if moment else None

@@ -1,0 +1,138 @@
+"""Carries out what the flows of runs, incidents and mails ask for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Sequence
+
+from tidegate.errors import PermanentError, TransientError
+from tidegate.flows import alert_mail, mailing, safe_text
+from tidegate.flows import job_messages as jobs
+from tidegate.flows.alert_mail import Button, Entry, Mail
+from tidegate.flows.alert_policy import AlertPolicy
+from tidegate.flows.alerts import Notice
+from tidegate.flows.job_facts import JobFacts
+from tidegate.flows.reminders import Remind, Reminded
+from tidegate.ports import AlertEmail, Clock, Evidence, ImageRegistry, Jobs, Secrets
+from tidegate.references import ImageRef
+from tidegate.signed_links import Action, url
+
+LOG_LIMIT = 16 * 1024
+"""Characters of a run's log that are read and kept: its end."""
+SHOWN_LOG = 4000
+"""Characters of it that travel with an alert."""
+
+RUN_LOGS = "runs"
+"""Folder of the evidence where the logs of runs are."""
+
+_DIGEST = re.compile(r"(?P<registry>[a-z0-9]+)\.azurecr\.io/(?P<repository>[^@:]+)@(?P<digest>sha256:[a-f0-9]{64})\Z")
+
+READING = (jobs.DescribeRun, Remind)
+COMMANDS = (jobs.DescribeRun, jobs.ResubmitRun, mailing.KeepPage, mailing.SendMail, Remind)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Links:
+    """How the buttons of mails are made."""
+
+    secrets: Secrets
+    key_secret: str
+    base: str
+    """Where people reach the app."""
+
+    def key(self) -> str:
+        """What signs; empty: nothing, and mails have no buttons."""
+        try:
+            return self.secrets.get(self.key_secret) if self.base else ""
+        except PermanentError:
+            return ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JobEffects:
+    """The effects around runs and alerts."""
+
+    jobs: Jobs
+    email: AlertEmail
+    registry: ImageRegistry
+    healthy: str
+    evidence: Evidence
+    links: Links
+    policy: AlertPolicy
+    clock: Clock
+
+    def carry_out(self, command: object) -> object | None:
+        """The event that a command leads to. Errors are the caller's."""
+        match command:
+            case Remind(attempt):
+                return Reminded(attempt, self.clock.now())
+            case jobs.DescribeRun(job, attempt):
+                facts = self._kept(self._with_image(self.jobs.describe(job, LOG_LIMIT)))
+                return jobs.RunDescribed(attempt, facts, self.clock.now())
+            case jobs.ResubmitRun(job, name, compute, tags, attempt):
+                return jobs.RunResubmitted(attempt, self.jobs.resubmit(job, name, compute, tags), self.clock.now())
+            case mailing.KeepPage(name, notices):
+                self.evidence.put(name, _page(notices, self.policy.hosts), "application/json")
+                return None
+            case mailing.SendMail():
+                self.email.send(self._mail(command))
+                return mailing.MailSent(command.attempt, self.clock.now())
+            case _:
+                raise TypeError(f"{type(command).__name__} is not a command of any flow")
+
+    def _with_image(self, facts: JobFacts) -> JobFacts:
+        """Whether the image is one that was promoted, for images named by digest."""
+        named = _DIGEST.match(facts.image)
+        if named is None:
+            return dataclasses.replace(facts, in_healthy="elsewhere" if ".azurecr.io/" in facts.image else "")
+        if named["registry"] != self.healthy:
+            return dataclasses.replace(facts, in_healthy="elsewhere")
+        there = self.registry.exists(ImageRef(named["registry"], named["repository"], named["digest"]))
+        return dataclasses.replace(facts, in_healthy="yes" if there else "no")
+
+    def _kept(self, facts: JobFacts) -> JobFacts:
+        """Masked before it is kept: nothing of a secret stays here."""
+        if not facts.log:
+            return facts
+        log = safe_text.masked(facts.log)
+        name = f"{RUN_LOGS}/{facts.job.workspace}/run-{facts.job.run}.log"
+        self.evidence.put(name, log.encode(), "text/plain; charset=utf-8")
+        return dataclasses.replace(facts, log=log[-SHOWN_LOG:], log_name=name)
+
+    def _mail(self, command: mailing.SendMail) -> Mail:
+        route = self.policy.named(command.route)
+        identity = f"{command.route}/{command.attempt}"
+        if len(command.notices) == 1 and not command.pages:
+            notice = command.notices[0]
+            return alert_mail.single(identity, notice, self._buttons(notice), self.policy.hosts, route.to)
+        entries = [entry for name in command.pages for entry in self._entries(name)]
+        entries += [alert_mail.entry(notice, self.policy.hosts) for notice in command.notices]
+        return alert_mail.digest(identity, entries, "error", route.to)
+
+    def _entries(self, name: str) -> Sequence[Entry]:
+        stored = self.evidence.get(name, 4 << 20)
+        if stored is None:  # its own command was put off, or storage lags behind
+            raise TransientError(f"{name}: the page is not there yet")
+        return [Entry(each["title"], each["link"], tuple(each["names"]), each["count"]) for each in json.loads(stored)]
+
+    def _buttons(self, notice: Notice) -> tuple[Button, ...]:
+        key = self.links.key()
+        alert = notice.alert
+        wanted: list[tuple[str, Action, str]] = []
+        if alert.log_name:
+            wanted.append(("See the log", "log", alert.log_name))
+        if alert.record and notice.kind != "recovered":
+            wanted.append(("Submit it again", "resubmit", alert.record))
+        if notice.kind != "recovered":
+            wanted.append(("Mute this for a day", "mute", notice.incident))
+        now = self.clock.now()
+        return tuple(
+            Button(label, url(self.links.base, key, action, subject, now)) for label, action, subject in wanted
+        )
+
+
+def _page(notices: Sequence[Notice], hosts: Sequence[str]) -> bytes:
+    entries = [dataclasses.asdict(alert_mail.entry(notice, hosts)) for notice in notices]
+    return json.dumps(entries, ensure_ascii=False).encode()
