@@ -64,7 +64,14 @@ class Config:
 
     def decides(self) -> dict[str, Any]:
         """The part that decides the numbers: what a resumed run must share with the one that it continues."""
-        free = {"save_every_steps", "save_every_seconds", "keep", "log_every", "name"}
+        free = {
+            "save_every_steps",
+            "save_every_seconds",
+            "keep",
+            "log_every",
+            "name",
+            "threads",
+        }  # threads: the fingerprint has them
         return {name: value for name, value in self.as_json().items() if name not in free}
 
 

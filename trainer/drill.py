@@ -37,6 +37,8 @@ class Life:
     result: dict[str, Any] | None
     """What it said at its end; None when it was killed."""
     warnings: tuple[str, ...] = ()
+    why: str = ""
+    """Why it is not exact, as it said when it resumed."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,13 +86,14 @@ def live(config: Config, workdir: Path, kill_at: tuple[int, float] | None = None
     process.start()
     theirs.close()
     resumed = reached = 0
-    result, warnings = None, []
+    result, warnings, why = None, [], ""
     with contextlib.suppress(EOFError):
         while ours.poll(_LIMIT):
             event, values = ours.recv()
             match event:
                 case "resumed":
                     resumed = reached = values["step"]
+                    why = values["why"]
                 case "progress":
                     reached, first = values["step"], first or time.monotonic() - began
                 case "warning":
@@ -104,7 +107,7 @@ def live(config: Config, workdir: Path, kill_at: tuple[int, float] | None = None
                 process.kill()
                 kill_at = None
     process.join(_LIMIT)
-    return Life(resumed, reached, first, result, tuple(warnings))
+    return Life(resumed, reached, first, result, tuple(warnings), why)
 
 
 def drill(config: Config, kills: int, chance: random.Random, folder: Path) -> Drill:

@@ -1,0 +1,192 @@
+"""A checkpoint is whole or not there, wherever it lies and whatever happened while it was written."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob import BlobServiceClient
+
+from tests.azurite import Azurite, azurite
+from tests.trainer.places import DiedError, Share
+from trainer.blob_place import BlobPlace
+from trainer.checkpoint import Checkpoint, DamagedError, decode, encode, sha256_of, state_digest
+from trainer.places import Folder, Place
+from trainer.store import Store
+
+type Open = Callable[[Place], Store]
+
+
+def checkpoint(step: int, size: int = 1000) -> Checkpoint:
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "weights": np.random.default_rng(step).normal(size=(size, 3)).astype(np.float32),
+        "count": np.array(step, np.int64),
+        "empty": np.zeros((0, 4), np.float16),
+    }
+    return Checkpoint({"step": step, "history": [0.1 + step]}, arrays)
+
+
+def same(one: Checkpoint | None, other: Checkpoint) -> bool:
+    return one is not None and one.meta == other.meta and state_digest(one.arrays, 0) == state_digest(other.arrays, 0)
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Azurite]:
+    with azurite() as running:
+        yield running
+
+
+@pytest.fixture(params=["folder", "share", "blob"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    match request.param:
+        case "folder":
+            return Folder(tmp_path)
+        case "share":
+            return Share(tmp_path)
+        case _:
+            running: Azurite = request.getfixturevalue("emulator")
+            service = BlobServiceClient.from_connection_string(running.connection_string)
+            with contextlib.suppress(ResourceExistsError):  # of an earlier test
+                service.create_container("runs")
+            url = f"{service.url.rstrip('/')}/runs/{tmp_path.name}"
+            return BlobPlace.from_url(url, {"AZURE_STORAGE_CONNECTION_STRING": running.connection_string})
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def store(place: Place, told: list[str]) -> Store:
+    return Store(place, 2, told.append)
+
+
+def test_what_was_published_comes_back_bit_for_bit(store: Store, told: list[str]) -> None:
+    assert store.newest() is None
+    store.publish(checkpoint(5), best=False)
+    assert same(store.newest(), checkpoint(5))
+    assert told == []
+
+
+def test_the_newest_few_and_the_best_are_kept(store: Store, place: Place) -> None:
+    for step in range(1, 8):
+        store.publish(checkpoint(step), best=step in {2, 3})
+    assert [each.step for each in store.manifests()] == [3, 6, 7]
+    assert same(store.best(), checkpoint(3))
+    assert len(place.names("checkpoints")) == 6
+
+
+@pytest.mark.parametrize("part", ["data", "manifest"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone"])
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(
+    store: Store, place: Place, told: list[str], part: str, damage: str
+) -> None:
+    store.publish(checkpoint(1), best=False)
+    newest = store.publish(checkpoint(2), best=True)
+    name = newest.data if part == "data" else newest.name
+    content = place.read(name)
+    match damage:
+        case "cut":
+            place.write(name, [content[: len(content) // 2]])
+        case "flipped":
+            place.write(name, [content[:-30], bytes([content[-30] ^ 1]), content[-29:]])
+        case "empty":
+            place.write(name, [b""])
+        case _:
+            place.remove(name)
+    assert same(store.newest(), checkpoint(1))
+    assert store.best() is None
+    if (part, damage) != ("manifest", "gone"):  # then nothing says that it was ever there
+        assert any("checkpoint" in each for each in told), told
+
+
+def test_work_goes_on_from_an_older_checkpoint_although_a_later_step_lies_damaged(store: Store, place: Place) -> None:
+    store.publish(checkpoint(10), best=False)
+    place.write(store.publish(checkpoint(20), best=False).data, [b"rotten"])
+    store.publish(checkpoint(15), best=False)
+    assert same(store.newest(), checkpoint(15))
+
+
+def test_a_machine_that_dies_anywhere_in_a_write_on_a_share_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    whole = sum(len(part) for part in encode(checkpoint(2)))
+    for number, left in enumerate([0, 1, 100, whole - 1, whole, whole + 1, whole + 50, whole + 200]):
+        share = Share(tmp_path / str(number))
+        store = Store(share, 2, lambda _: None)
+        store.publish(checkpoint(1), best=False)
+        share.bytes_left = left
+        with pytest.raises(DiedError):
+            store.publish(checkpoint(2), best=False)
+        share.bytes_left = None
+        after = Store(share, 2, lambda _: None)
+        assert same(after.newest(), checkpoint(1)), left
+        after.sweep()
+        assert len(share.names("checkpoints")) == 2
+        after.publish(checkpoint(3), best=False)
+        assert same(after.newest(), checkpoint(3))
+
+
+def test_writers_killed_at_random_moments_lose_nothing_that_was_published_and_leave_nothing_torn(
+    tmp_path: Path,
+) -> None:
+    chance = random.Random(3)  # noqa: S311  # when to kill
+    for number in range(KILLS):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            write_for_ever(tmp_path, writer)
+        os.close(writer)
+        os.read(reader, 8)  # it has begun
+        time.sleep(chance.uniform(0, 0.03))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        acknowledged = max(os.read(reader, 10**6), default=0)
+        os.close(reader)
+        warnings: list[str] = []
+        newest = Store(Folder(tmp_path), 2, warnings.append).newest()
+        assert newest is not None, number
+        assert newest.step >= acknowledged
+        assert same(newest, checkpoint(newest.step, 20_000))
+        assert not warnings
+
+
+KILLS = int(os.environ.get("TRAINER_TEST_KILLS", "40"))
+
+
+def write_for_ever(folder: Path, writer: int) -> None:
+    """In a process of its own; one byte, the step, for every checkpoint that was published."""
+    store = Store(Folder(folder), 2, lambda _: None)
+    store.sweep()
+    first = store.newest()
+    for step in itertools.count(1 if first is None else first.step % 200 + 1):
+        store.publish(checkpoint(step, 20_000), best=False)
+        os.write(writer, bytes([step]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int64", "bool", "uint32"])
+def test_every_type_of_variable_survives(dtype: str) -> None:
+    import ml_dtypes
+
+    array = np.array([[0, 1], [1, 0]]).astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    parts = encode(Checkpoint({"step": 1}, {"x": array, "scalar": array[0, 1]}))
+    back = decode(b"".join(parts), sha256_of(parts))
+    assert back.arrays["x"].dtype == array.dtype
+    assert back.arrays["x"].tobytes() == array.tobytes()
+    assert back.arrays["scalar"].shape == ()
+
+
+def test_a_file_of_another_hash_is_damaged() -> None:
+    parts = encode(checkpoint(1))
+    with pytest.raises(DamagedError):
+        decode(b"".join(parts) + b"x", sha256_of(parts))
