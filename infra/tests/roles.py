@@ -1,11 +1,12 @@
-"""Tries what each role may and may not do, as that role, against Azure's or the local control plane.
+"""Tries what each role may and may not do, as that role, against Azure or the local stack.
 
     python -m infra.tests.roles RESOURCE_GROUP PRINCIPAL ...
 
 One sign-in a principal, from the environment: TIDEGATE_ROLE_<PRINCIPAL>_CLIENT_ID and either ..._CLIENT_SECRET or
 ..._TOKEN_FILE (a federated token); AZURE_TENANT_ID and AZURE_SUBSCRIPTION_ID as everywhere. The bodies are empty, so
-that a call which is allowed changes nothing: Azure asks who it is before it looks at what is asked. 403 is a refusal,
-everything else is not.
+that a call which is allowed changes nothing: Azure asks who it is before it looks at what is asked.
+
+Blobs, queues and tables are not tried: whoever may write there would write, and the local stack's storage has no roles.
 """
 
 from __future__ import annotations
@@ -19,21 +20,23 @@ from pathlib import Path
 from typing import Any
 
 from azure.core.credentials import TokenCredential
-from azure.core.pipeline.transport import HttpTransport
-from azure.core.rest import HttpRequest
+from azure.core.exceptions import HttpResponseError
+from azure.eventgrid import EventGridPublisherClient
 from azure.identity import ClientAssertionCredential, ClientSecretCredential
-from azure.mgmt.core import ARMPipelineClient
-from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
+from azure.keyvault.secrets import SecretClient
 
-ARM = "https://management.azure.com"
+from infra.tests.azure import ARM, Arm, Registry
+
 CASES = Path(__file__).with_name("role_cases.json")
 TYPES = {
-    "staging-registry": ("Microsoft.ContainerRegistry/registries", "2025-11-01", "tidegatestaging"),
-    "healthy-registry": ("Microsoft.ContainerRegistry/registries", "2025-11-01", "tidegatehealthy"),
-    "state-account": ("Microsoft.Storage/storageAccounts", "2025-08-01", "tgstate"),
-    "workspace": ("Microsoft.MachineLearningServices/workspaces", "2025-12-01", "mlw-"),
+    "staging-registry": ("Microsoft.ContainerRegistry/registries", "2025-11-01", "staging"),
+    "healthy-registry": ("Microsoft.ContainerRegistry/registries", "2025-11-01", "healthy"),
+    "state-account": ("Microsoft.Storage/storageAccounts", "2025-08-01", "state"),
+    "workspace": ("Microsoft.MachineLearningServices/workspaces", "2025-12-01", ""),
+    "key-vault": ("Microsoft.KeyVault/vaults", "2025-05-01", ""),
+    "outcomes-topic": ("Microsoft.EventGrid/topics", "2025-02-15", "outcomes"),
 }
-"""Scope -> resource type, api-version and how the names that main.bicep gives begin. Tasks have an api-version of their own."""
+"""Scope -> resource type, api-version and a word of the name. Tasks have an api-version of their own."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,23 +52,69 @@ class Case:
     why: str
     data: bool = False
 
+    @property
+    def is_storage(self) -> bool:
+        """Of a plane that is not tried here."""
+        return not self.method and self.action.startswith("Microsoft.Storage/")
+
 
 def read(path: Path = CASES) -> tuple[Case, ...]:
     """All cases."""
     return tuple(Case(**each) for each in json.loads(path.read_text())["cases"])
 
 
+def find(scope: str, resources: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The resource of a scope; of several workspaces the first."""
+    kind, _, word = TYPES[scope]
+    found = [each for each in resources if each["type"].lower() == kind.lower() and word in each["name"]]
+    return found[0] if found else None
+
+
 def url(case: Case, group: str, resources: Iterable[Mapping[str, Any]]) -> str | None:
-    """Address of the call in this resource group; None: its resource is not deployed."""
+    """Address of a call of ARM in this resource group; None: its resource is not deployed."""
     if case.scope == "resource-group":
         version = "2022-04-01" if "/Microsoft.Authorization/" in case.path else "2021-04-01"
         return f"{ARM}{group}{case.path}?api-version={version}"
-    kind, version, start = TYPES[case.scope]
-    for each in resources:
-        if each["type"].lower() == kind.lower() and each["name"].startswith(start):
-            tasks = case.path.startswith(("/scheduleRun", "/runs"))
-            return f"{ARM}{each['id']}{case.path}?api-version={'2025-03-01-preview' if tasks else version}"
-    return None
+    resource = find(case.scope, resources)
+    if resource is None:
+        return None
+    tasks = case.path.startswith(("/scheduleRun", "/runs"))
+    version = "2025-03-01-preview" if tasks else TYPES[case.scope][1]
+    return f"{ARM}{resource['id']}{case.path}?api-version={version}"
+
+
+def data_status(case: Case, who: TokenCredential, resources: Iterable[Mapping[str, Any]]) -> int | None:
+    """The status of a call of a data plane; a refusal is 403 here, whatever the service says (registries and Event Grid
+    say 401 to a principal that they know and that has no role). None: the resource is not deployed."""
+    resource = find(case.scope, resources)
+    if resource is None:
+        return None
+    match case.action.rpartition("Microsoft.")[2]:
+        case "ContainerRegistry/registries/pull/read":
+            return _refused(Registry(who, resource["name"]).pull_status())
+        case "ContainerRegistry/registries/push/write":
+            return _refused(Registry(who, resource["name"]).push_status())
+        case "KeyVault/vaults/secrets/getSecret/action":
+            vault = SecretClient(f"https://{resource['name']}.vault.azure.net", who)
+            return _status(lambda: vault.get_secret("role-test"))
+        case "EventGrid/events/send/action":
+            host = f"{resource['name']}.{resource['location']}-1.eventgrid.azure.net"
+            topic = EventGridPublisherClient(f"https://{host}/api/events", who)
+            return _refused(_status(lambda: topic.send({})))  # no event: whoever may send is told so
+        case _:
+            raise ValueError(f"{case.action}: there is no call that tries it")
+
+
+def _status(call: Callable[[], object]) -> int:
+    try:
+        call()
+    except HttpResponseError as error:
+        return error.status_code or 0
+    return 200
+
+
+def _refused(status: int) -> int:
+    return 403 if status == 401 else status
 
 
 def credential(principal: str, environ: Mapping[str, str]) -> TokenCredential:
@@ -91,51 +140,47 @@ def outcomes(cases: Iterable[Case], send: Callable[[Case], int | None]) -> Itera
             yield case, ""
 
 
-class Arm:
-    """Calls ARM as one principal; nothing is tried again, and nothing is waited for."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Session:
+    """One principal's way to Azure."""
 
-    def __init__(
-        self, who: TokenCredential, subscription: str, group: str, transport: HttpTransport[Any, Any] | None = None
-    ) -> None:
-        policy = ARMChallengeAuthenticationPolicy(who, f"{ARM}/.default")
-        options = {} if transport is None else {"transport": transport}
-        self._client: ARMPipelineClient[Any, Any] = ARMPipelineClient(ARM, policies=[policy], **options)
-        self.group = f"/subscriptions/{subscription}/resourceGroups/{group}"
-
-    def resources(self) -> list[dict[str, Any]]:
-        answer = self._client.send_request(HttpRequest("GET", f"{ARM}{self.group}/resources?api-version=2021-04-01"))
-        answer.raise_for_status()
-        found: list[dict[str, Any]] = answer.json()["value"]
-        return found
-
-    def status(self, method: str, address: str) -> int:
-        body: dict[str, str] | None = {} if method in {"PUT", "POST"} else None
-        return int(self._client.send_request(HttpRequest(method, address, json=body)).status_code)
+    arm: Arm
+    who: TokenCredential
 
 
-def tried(cases: Iterable[Case], connect: Callable[[str], Arm]) -> Iterator[tuple[Case, str]]:
-    """The outcomes of the cases that are calls of ARM, each as its own principal."""
-    calls = [case for case in cases if case.method]
-    resources = connect("operator").resources()
+type DataPlane = Callable[[Case, TokenCredential, Iterable[Mapping[str, Any]]], int | None]
+
+
+def tried(
+    cases: Iterable[Case], connect: Callable[[str], Session], data_plane: DataPlane = data_status
+) -> Iterator[tuple[Case, str]]:
+    """The outcomes of all cases but those of storage, each as its own principal; the operator looks up the resources."""
+    calls = [case for case in cases if not case.is_storage]
+    resources = connect("operator").arm.resources()
     for principal in dict.fromkeys(case.principal for case in calls):
-        arm = connect(principal)
+        session = connect(principal)
 
-        def send(case: Case, arm: Arm = arm) -> int | None:
-            address = url(case, arm.group, resources)
-            return None if address is None else arm.status(case.method, address)
+        def send(case: Case, session: Session = session) -> int | None:
+            if not case.method:
+                return data_plane(case, session.who, resources)
+            address = url(case, session.arm.group, resources)
+            return None if address is None else session.arm.status(case.method, address)
 
         yield from outcomes([case for case in calls if case.principal == principal], send)
 
 
 def main(group: str, principals: list[str], environ: Mapping[str, str] = os.environ) -> int:
-    def connect(principal: str) -> Arm:
-        return Arm(credential(principal, environ), environ["AZURE_SUBSCRIPTION_ID"], group)
+    def connect(principal: str) -> Session:
+        who = credential(principal, environ)
+        return Session(Arm(who, environ["AZURE_SUBSCRIPTION_ID"], group), who)
 
+    cases = [case for case in read() if case.principal in principals]
     passed = failed = 0
-    for case, wrong in tried([case for case in read() if case.principal in principals], connect):
+    for case, wrong in tried(cases, connect):
         passed, failed = passed + (not wrong), failed + bool(wrong)
         sys.stdout.write(f"{'FAIL' if wrong else 'ok  '} {case.principal}: {case.action} {wrong or case.why}\n")
-    sys.stdout.write(f"{passed} passed, {failed} failed\n")
+    storage = sum(case.is_storage for case in cases)
+    sys.stdout.write(f"{passed} passed, {failed} failed, {storage} of storage not tried\n")
     return bool(failed)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from local.cloud import (
+    deployed,
     event_grid,
     faults,
     identity,
@@ -39,6 +40,7 @@ def create_app(options: Options) -> web.Application:
     registry_tasks.install(cloud)
     machine_learning.install(cloud)
     event_grid.install(cloud)
+    deployed.install(cloud)
     cloud.local.router.add_get("/health", _health)
     cloud.local.router.add_get("/admin/operations", cloud.operations.list_spans)
     return cloud.build((recorded.middleware, faulted.middleware))

@@ -65,6 +65,7 @@ class Cloud:
         self.local = web.Application(client_max_size=_BODY_LIMIT)
         """Routes without an Azure host name: managed identity, health, notifications, admin."""
         self.local.router.add_get("/admin/permissions", self.roles.list_asked)
+        self.local.router.add_delete("/admin/permissions", self.roles.forget_asked)
         self._hosts: dict[str, web.Application] = {}
         self._lifetimes: list[Lifetime] = [self._session, self.operations.running]
         self._http: aiohttp.ClientSession | None = None

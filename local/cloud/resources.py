@@ -45,14 +45,20 @@ class _Resources:
     def _all(self) -> list[dict[str, Any]]:
         shown = ("id", "name", "type", "location", "sku", "tags")
         registries = [registry_resource(registry.name) for registry in self._registries.all()]
-        vault = {
-            "id": world.KEY_VAULT_ID,
-            "name": world.KEY_VAULT,
-            "type": "Microsoft.KeyVault/vaults",
-            "location": world.LOCATION,
-            "tags": {},
-        }
-        return [*({name: one[name] for name in shown} for one in registries), vault]
+        others = [
+            world.KEY_VAULT_ID,
+            world.STORAGE_ACCOUNT_ID,
+            world.OUTCOMES_TOPIC_ID,
+            world.FUNCTION_APP_ID,
+            *map(world.workspace_id, world.WORKSPACES),
+        ]
+        return [*({name: one[name] for name in shown} for one in registries), *map(_resource, others)]
+
+
+def _resource(identity: str) -> dict[str, Any]:
+    """As much of a resource as a list shows."""
+    kind, _, name = identity.partition("/providers/")[2].rpartition("/")
+    return {"id": identity, "name": name, "type": kind, "location": world.LOCATION, "tags": {}}
 
 
 def _meets(resource: dict[str, Any], wanted: dict[str, str]) -> bool:

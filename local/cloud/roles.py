@@ -70,6 +70,11 @@ class Roles:
         listed = [dict(zip(names, (*key, allowed), strict=True)) for key, allowed in sorted(self._asked.items())]
         return web.json_response({"permissions": listed})
 
+    async def forget_asked(self, _request: web.Request) -> web.Response:
+        """DELETE /admin/permissions."""
+        self._asked.clear()
+        return web.Response(status=204)
+
 
 def client(claims: Mapping[str, Any]) -> str:
     """The bearer as Azure's messages name it."""

@@ -15,6 +15,7 @@ from azure.core.pipeline.transport import HttpTransport
 
 from infra import access
 from infra.tests import roles
+from infra.tests.azure import ARM, Arm
 from infra.tests.roles import Case
 
 CASES = roles.read()
@@ -91,13 +92,19 @@ class Enforcing(HttpTransport[Any, Any]):
         case = next(
             each for each in CASES if (each.principal, each.method) == (principal, request.method) and fits(each, path)
         )
-        allowed = self._granted.allows(principal, case.scope, case.action, data=case.data)
-        self.refused += not allowed
-        if not allowed:
+        if not self.allows(case):
             return Answer(403, {"error": {"code": "AuthorizationFailed"}})
         return (
             Answer(200, {"value": RESOURCES}) if path == "/resources" else Answer(400, {"error": {"code": "Invalid"}})
         )
+
+    def allows(self, case: Case) -> bool:
+        allowed = self._granted.allows(case.principal, case.scope, case.action, data=case.data)
+        self.refused += not allowed
+        return allowed
+
+    def data_status(self, case: Case, *_: object) -> int:
+        return 404 if self.allows(case) else 403
 
     @override
     def open(self) -> None: ...
@@ -111,16 +118,16 @@ class Enforcing(HttpTransport[Any, Any]):
 
 GROUP = "/subscriptions/s/resourceGroups/g"
 RESOURCES = [
-    {"type": kind, "name": f"{start}x", "id": f"{GROUP}/providers/{kind}/{start}x"}
-    for kind, _, start in roles.TYPES.values()
+    {"type": kind, "name": f"x{word}x", "id": f"{GROUP}/providers/{kind}/x{word}x"}
+    for kind, _, word in roles.TYPES.values()
 ]
 
 
 def fits(case: Case, path: str) -> bool:
     if case.scope == "resource-group":
         return case.path == path
-    kind, _, start = roles.TYPES[case.scope]
-    return path == f"/providers/{kind}/{start}x{case.path}"
+    kind, _, word = roles.TYPES[case.scope]
+    return path == f"/providers/{kind}/x{word}x{case.path}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -151,17 +158,22 @@ class Named:
 def tried(granted: access.Access) -> tuple[Enforcing, dict[Case, str]]:
     transport = Enforcing(granted)
 
-    def connect(principal: str) -> roles.Arm:
-        return roles.Arm(Named(principal), "s", "g", transport)
+    def connect(principal: str) -> roles.Session:
+        who = Named(principal)
+        return roles.Session(Arm(who, "s", "g", transport), who)
 
-    return transport, dict(roles.tried(CASES, connect))
+    return transport, dict(roles.tried(CASES, connect, transport.data_status))
+
+
+TRIED = [case for case in CASES if not case.is_storage]
 
 
 def test_every_call_of_the_role_test_has_its_answer_where_the_grants_are_enforced() -> None:
     transport, found = tried(access.read())
 
+    assert set(found) == set(TRIED)
     assert {case: wrong for case, wrong in found.items() if wrong} == {}
-    assert transport.refused == sum(not case.allowed for case in CASES if case.method)
+    assert transport.refused == sum(not case.allowed for case in TRIED)
 
 
 def test_the_role_test_fails_where_one_grant_is_missing_or_too_much() -> None:
@@ -175,7 +187,7 @@ def test_the_role_test_fails_where_one_grant_is_missing_or_too_much() -> None:
     missing = {case for case, wrong in tried(access.Access(granted.roles, without))[1].items() if wrong}
     too_much = {case for case, wrong in tried(more)[1].items() if wrong}
 
-    assert missing == {case for case in CASES if case.method and case.principal == "events-app" and case.allowed}
+    assert missing == {case for case in TRIED if case.principal == "events-app" and case.allowed}
     assert {(case.principal, case.scope) for case in too_much} == {("model-developer", "workspace")}
 
 
@@ -184,5 +196,5 @@ def test_the_role_test_finds_the_resources_of_a_group() -> None:
     resources = [{"type": "microsoft.containerregistry/registries", "name": "tidegatehealthyx", "id": f"{group}/r/h"}]
     imported = next(each for each in CASES if each.path == "/importImage")
 
-    assert roles.url(imported, group, resources) == f"{roles.ARM}{group}/r/h/importImage?api-version=2025-11-01"
+    assert roles.url(imported, group, resources) == f"{ARM}{group}/r/h/importImage?api-version=2025-11-01"
     assert roles.url(imported, group, []) is None

@@ -1,13 +1,14 @@
-"""The smoke test against an `az` that answers like a sound environment, and like one with a fault."""
+"""The smoke test against an Azure that answers like a sound environment, and like one with a fault."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, override
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 
-from infra.scripts.azure_cli import AzureCliError
 from infra.tests import smoke
 from tests.infra.conftest import data
 
@@ -19,88 +20,112 @@ NAMES = {
     "API_APP_NAME": "api",
     "STATE_ACCOUNT": "state",
 }
-
-
-def sound(arguments: Sequence[str]) -> Any:
-    """An environment as the template makes it."""
-    match arguments[:2]:
-        case ["functionapp", "function"]:
-            mine = data("functions")[arguments[-1]]
-            every = data("functions")["events"] + data("functions")["api"]
-            return [{"name": f"app/{name}", "isDisabled": name not in mine} for name in every]
-        case ["eventgrid", "system-topic"] if "event-subscription" in arguments:
-            return [
-                {"name": each["name"], "provisioningState": "Succeeded"} for each in data("events")["subscriptions"]
-            ]
-        case ["rest", _]:
-            kind = next(kind for kind in ("queues", "tables", "containers") if f"/{kind}?" in arguments[-1])
-            return {"value": [{"name": name} for name in data("state")[kind]]}
-        case [group, command]:
-            return SOUND[f"{group} {command}"]
-        case _:
-            raise AssertionError(arguments)
-
-
+LOCK = "/g/providers/Microsoft.ContainerRegistry/registries/healthy/providers/Microsoft.Authorization/locks/l"
 SOUND: dict[str, Any] = {
-    "acr show": {"adminUserEnabled": False, "anonymousPullEnabled": False},
-    "acr import": None,
-    "acr manifest": {"digest": "sha256:1"},
-    "lock list": [{"id": "/registries/healthy/providers/locks/l"}],
-    "eventgrid system-topic": [{"name": "evgt-staging-registry"}, {"name": "evgt-vision"}],
-    "storage account": {"id": "/a", "allowSharedKeyAccess": False},
+    "registries/": {"properties": {"adminUserEnabled": False, "anonymousPullEnabled": False}},
+    "locks": {"value": [{"id": LOCK}]},
+    "systemTopics": {"value": [{"name": "evgt-staging-registry"}, {"name": "evgt-vision"}]},
+    "storageAccounts/state": {"properties": {"allowSharedKeyAccess": False}},
 }
 
 
-type Check = Callable[[dict[str, str], smoke.Az], Any]
+def sound(path: str) -> Any:
+    """An environment as the template makes it."""
+    match path.rpartition("/")[2]:
+        case "functions":
+            mine = data("functions")[path.split("/")[-2]]
+            every = data("functions")["events"] + data("functions")["api"]
+            return {
+                "value": [{"name": f"app/{each}", "properties": {"isDisabled": each not in mine}} for each in every]
+            }
+        case "eventSubscriptions":
+            names = [each["name"] for each in data("events")["subscriptions"]]
+            return {"value": [{"name": each, "properties": {"provisioningState": "Succeeded"}} for each in names]}
+        case "queues" | "tables" | "containers" as kind:
+            return {"value": [{"name": each} for each in data("state")[kind]]}
+        case _:
+            return next(value for part, value in SOUND.items() if part in path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fake(smoke.Azure):
+    """The sound environment, with another answer for one path, and with what the registries hold."""
+
+    part: str = "no such path"
+    value: Any = None
+    staging: str = "sha256:1"
+    healthy: str = "sha256:1"
+
+    @override
+    def get(self, path: str, version: str) -> Any:
+        if isinstance(self.value, Exception) and self.part in path:
+            raise self.value
+        return self.value if self.part in path else sound(path)
+
+    @override
+    def import_image(self, source: str, registry: str, image: str) -> None:
+        assert (source, registry) == (smoke.SOURCE, "staging")
+
+    @override
+    def digest(self, registry: str, repository: str, tag: str) -> str:
+        return self.healthy if registry == "healthy" else self.staging
+
+
+type Check = Callable[[dict[str, str], smoke.Azure], Iterator[smoke.Check]]
 
 
 @pytest.mark.parametrize(
     "check", [smoke.registries, smoke.functions, smoke.subscriptions, smoke.storage, smoke.promotion]
 )
 def test_a_sound_environment_passes(check: Check) -> None:
-    found = list(check(NAMES, sound))
+    found = list(check(NAMES, Fake()))
 
     assert found
     assert [each for each in found if each.fault] == []
 
 
-def but(start: str, value: Any) -> smoke.Az:
-    """The sound environment with one other answer."""
-    return lambda arguments: value if " ".join(arguments).startswith(start) else sound(arguments)
+NOTHING: dict[str, Any] = {"value": []}
 
 
 @pytest.mark.parametrize(
-    ("check", "az", "fault"),
+    ("check", "azure", "fault"),
     [
         (
             smoke.registries,
-            but("acr show", {"adminUserEnabled": True, "anonymousPullEnabled": False}),
+            Fake("registries/staging", {"properties": {"adminUserEnabled": True, "anonymousPullEnabled": False}}),
             "adminUserEnabled",
         ),
-        (smoke.registries, but("lock list", []), "no lock"),
-        (smoke.functions, but("functionapp", []), "image_pushed"),
-        (smoke.subscriptions, but("eventgrid system-topic event-subscription", []), "missing"),
-        (smoke.storage, but("storage account", {"id": "/a", "allowSharedKeyAccess": None}), "allowSharedKeyAccess"),
-        (smoke.storage, but("rest", {"value": []}), "tidegate-work"),
+        (smoke.registries, Fake("locks", NOTHING), "no lock"),
+        (smoke.functions, Fake("/functions", NOTHING), "image_pushed"),
+        (smoke.subscriptions, Fake("/eventSubscriptions", NOTHING), "missing"),
+        (smoke.subscriptions, Fake("/systemTopics", NOTHING), "missing"),
+        (smoke.storage, Fake("queueServices", NOTHING), "tidegate-work"),
+        (smoke.promotion, Fake(healthy="sha256:2"), "sha256:2 is not sha256:1"),
     ],
 )
-def test_a_fault_is_named(check: Check, az: smoke.Az, fault: str) -> None:
-    assert any(fault in each.fault for each in check(NAMES, az))
+def test_a_fault_is_named(check: Check, azure: smoke.Azure, fault: str) -> None:
+    assert any(fault in each.fault for each in check(NAMES, azure))
+
+
+def test_a_key_that_opens_the_account_is_a_fault() -> None:
+    class Keyed(Fake):
+        @override
+        def get(self, path: str, version: str) -> Any:
+            return {"properties": {}} if path.endswith("storageAccounts/state") else sound(path)
+
+    assert [each.fault for each in smoke.storage(NAMES, Keyed()) if each.fault] == ["allowSharedKeyAccess"]
 
 
 def test_an_image_that_never_arrives_is_a_fault_within_its_time() -> None:
-    def az(arguments: Sequence[str]) -> Any:
-        if "healthy" in arguments and arguments[:2] == ["acr", "manifest"]:
-            raise AzureCliError("not found")
-        return sound(arguments)
-
-    (found,) = smoke.promotion(NAMES, az, limit=0.01, pause=0.001)
+    (found,) = smoke.promotion(NAMES, Fake(healthy=""), limit=0.01, pause=0.001)
     assert "nothing arrived" in found.fault
 
 
-def test_another_image_under_the_same_tag_is_a_fault() -> None:
-    def az(arguments: Sequence[str]) -> Any:
-        return {"digest": "sha256:2"} if "healthy" in arguments and arguments[1] == "manifest" else sound(arguments)
+def test_a_check_that_is_refused_is_a_fault_and_the_others_are_made() -> None:
+    names = {**NAMES, "API_URL": "http://127.0.0.1:9"}
+    refused = HttpResponseError("The client does not have authorization")
 
-    (found,) = smoke.promotion(NAMES, az)
-    assert found.fault == "sha256:2 is not sha256:1"
+    found = list(smoke.run(names, Fake("registries/staging", refused)))
+
+    assert {each.name for each in found if each.fault} >= {"registries", "sign_in"}
+    assert any("was promoted" in each.name for each in found)
