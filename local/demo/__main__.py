@@ -66,6 +66,9 @@ def _pushed(console: Console, site: Site, engine: Engine) -> Iterator[Candidate]
     tags = [*site.tags(world.STAGING, REPOSITORY), *site.tags(world.HEALTHY, REPOSITORY)]
     number = max((int(tag[1:]) for tag in tags if re.fullmatch(r"v\d{1,6}", tag)), default=0)
     variants: tuple[Variant, ...] = ("passes", "fails")
+    console.print(
+        "  building two images from local/demo/image (the first time with their base: about 30 s)", style="dim"
+    )
     for variant in variants:
         number += 1
         since = time.monotonic()
