@@ -41,7 +41,9 @@ class Candidate:
     state: str = "pushed"
     id: str = ""
     took: float | None = None
-    story: list[str] = dataclasses.field(default_factory=list)
+    seen: int = 0
+    """Transitions that were shown."""
+    last: str = "waiting for the event"
 
 
 def main() -> int:
@@ -106,10 +108,10 @@ def _news(site: Site, candidate: Candidate) -> Iterator[str]:
             return
         candidate.id = entries[0]["id"]
     seen = site.promotion(candidate.id)
-    for row in seen["history"][len(candidate.story) :]:
-        line = f"{row['at'][11:23]}  {candidate.tag:5} {row['what']:18} {row['after']:16} {row['why'][:60]}".rstrip()
-        candidate.story.append(line)
-        yield line
+    for row in seen["history"][candidate.seen :]:
+        candidate.seen += 1
+        candidate.last = f"{row['what']}  {row['why'][:60]}".rstrip()
+        yield f"{row['at'][11:23]}  {candidate.tag:5} {row['what']:18} {row['after']:16} {row['why'][:60]}".rstrip()
     candidate.state = seen["state"]
     if candidate.state in FINAL:
         started = datetime.datetime.fromisoformat(seen["since"])
@@ -119,8 +121,8 @@ def _news(site: Site, candidate: Candidate) -> Iterator[str]:
 
 def _table(candidates: list[Candidate]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("IMAGE", "DIGEST", "STATE", "AFTER", "LAST"):
-        table.add_column(name, no_wrap=True)
+    for name, width in (("IMAGE", 22), ("DIGEST", 19), ("STATE", 16), ("AFTER", 7), ("LAST", None)):
+        table.add_column(name, no_wrap=True, min_width=width, overflow="ellipsis")
     for each in candidates:
         seconds = each.took if each.took is not None else time.monotonic() - each.pushed
         table.add_row(
@@ -128,7 +130,7 @@ def _table(candidates: list[Candidate]) -> Table:
             each.digest[:19],
             Text(each.state, style=_STYLE.get(each.state, "yellow")),
             f"{seconds:.1f} s",
-            Text(each.story[-1][32:] if each.story else "waiting for the event", style="dim"),
+            Text(each.last, style="dim"),
         )
     return table
 
