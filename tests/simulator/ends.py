@@ -6,8 +6,8 @@ import datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.simulator.installation import HEALTHY
+from tests.simulator.invariants import check, short
 from tests.simulator.scenarios import digest
-from tests.simulator.watch import check
 from tidegate.flows import image_states as st
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def check_end(run: Run) -> None:
     host = run.host
     took = host.clock.now() - run.disturbed
     check(took < LONGEST, "G2", f"at rest only {took} after the last disturbance")
-    for key, record in run.watch.records.items():
-        check(not record.outbox, "G2", f"{key[-80:]}: {len(record.outbox)} commands are left")
+    for key, record in run.watch.records.current.items():
+        check(not record.outbox, "G2", f"{short(key)}: {len(record.outbox)} commands are left")
         if key.startswith("image-promotion"):
             _check_image(run, key, record.state)
     for tag in {tag for _, tag in run.scenario.pushes}:
@@ -33,7 +33,7 @@ def check_end(run: Run) -> None:
 
 
 def _check_image(run: Run, key: str, state: Any) -> None:
-    name = f"{key[-80:]}: {type(state).__name__}"
+    name = f"{short(key)}: {type(state).__name__}"
     check(isinstance(state, ENDS), "G2", f"{name} is no end")
     letter = run.scenario.letter(state.work.image.digest)
     if isinstance(state, st.Errored):
@@ -49,7 +49,7 @@ def _check_image(run: Run, key: str, state: Any) -> None:
         )
     if isinstance(state, st.Promoted):
         check(run.scenario.approves(letter), "A1", f"{name}, and its test fails")
-        check(run.watch.verdicts[key], "A8", f"{name} without a verdict")
+        check(run.watch.records.verdicts[key], "A8", f"{name} without a verdict")
         for claim in state.work.claims:
             check(claim.status != "wanted", "G2", f"{name}: nobody answered for {claim.tag}")
             if claim.status == "placed":
@@ -58,10 +58,10 @@ def _check_image(run: Run, key: str, state: Any) -> None:
 
 def _check_told(run: Run, key: str, claim: st.Claim) -> None:
     """A tag that the image got is announced: at least once, and at most once for each push of it."""
-    letter = run.scenario.letter(run.watch.records[key].state.work.image.digest)  # type: ignore[attr-defined]
+    letter = run.scenario.letter(run.watch.records.current[key].state.work.image.digest)  # type: ignore[attr-defined]
     pushes = run.scenario.pushes.count((letter, claim.tag))
     told = sum(dict(each.data)["tag"] == claim.tag for each in _published(run, "ImagePromoted", key))
-    check(1 <= told <= pushes, "G10", f"{key[-80:]}: {told} announcements of {claim.tag} for {pushes} pushes")
+    check(1 <= told <= pushes, "G10", f"{short(key)}: {told} announcements of {claim.tag} for {pushes} pushes")
 
 
 def _check_tag(run: Run, tag: str) -> None:

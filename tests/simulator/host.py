@@ -35,7 +35,6 @@ class GridEvent:
     due: datetime.datetime
     left: int
     tries: int = 0
-    acknowledged: bool = False
 
 
 class Host:
@@ -48,6 +47,8 @@ class Host:
         self.clock = self.app.clock
         self.started = self.clock.now()
         self._deletes_early = bug.deletes_early
+        self.acknowledged: Callable[[str, dict[str, Any]], None] = lambda name, body: None
+        """Called with every event that the function answered with success."""
         self.pushed = 0
         self.redelivered = 0
         """Deliveries of events that had been delivered before."""
@@ -104,7 +105,9 @@ class Host:
             self.app.registry.push(STAGING, REPOSITORY, signature(letter))
         self.pushed += 1
         body = event_body(self.pushed, image.digest, tag, self.clock.now())
-        self.events.append(GridEvent(f"push {letter}:{tag}", body, self.clock.now(), 1 + self.scenario.duplicates))
+        self.events.append(
+            GridEvent(f"push {self.pushed} {letter}:{tag}", body, self.clock.now(), 1 + self.scenario.duplicates)
+        )
         self.clock.advance(0.001)
 
     def redeploy(self) -> None:
@@ -123,7 +126,7 @@ class Host:
             if invocation.dead or invocation.error:
                 self._again(event)
             else:
-                event.acknowledged = True
+                self.acknowledged(event.name, event.body)
 
         return self._start(f"deliver {event.name}", lambda: intake.take(envelope(event.body)), ended)
 
@@ -200,6 +203,8 @@ class Host:
     def echo(self) -> None:
         """What we write to the healthy registry is a push as well, and the same endpoint may hear of it."""
         writes = self.app.registry.writes
+        if len(writes) == self._told:
+            return
         for what, where in writes[self._told :]:
             if what == "tag":
                 place, digest = where.split(" ")

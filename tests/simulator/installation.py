@@ -30,8 +30,8 @@ from tidegate.flows.base import Flow
 from tidegate.gates import GateRule, Gates, ImageMatch
 from tidegate.gates.globs import repository_glob, tag_glob
 from tidegate.intake import Intake
-from tidegate.ports import TagPlaced, TagTaken, TestErrored, TestFailed, TestPassed, TestRunning, TestStatus
-from tidegate.records import Records
+from tidegate.ports import Row, TagPlaced, TagTaken, TestErrored, TestFailed, TestPassed, TestRunning, TestStatus
+from tidegate.records import Record, Records
 from tidegate.references import ImageRef, TagRef
 from tidegate.runner import Runner
 
@@ -159,6 +159,12 @@ class Installation:
 
     def _importing(self, source: ImageRef, number: int) -> Importing:
         return Importing.LIES if self.scenario.lying and number == 1 else Importing.COPIES
+
+    def record(self, row: Row) -> Record:
+        """What a row holds."""
+        record = self.records.codec.decode(row.body)
+        assert isinstance(record, Record)
+        return record
 
     def tags(self, registry: str) -> Mapping[str, str]:
         """What the tags of the repository name there."""

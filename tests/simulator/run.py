@@ -13,8 +13,9 @@ from tests.simulator.ends import check_end
 from tests.simulator.fibers import ACK, Invocation
 from tests.simulator.host import Host
 from tests.simulator.installation import NO_BUG, Bug
+from tests.simulator.invariants import Violation
 from tests.simulator.scenarios import Scenario
-from tests.simulator.watch import Violation, Watch
+from tests.simulator.watch import Watch
 
 LIMIT = 4000
 """Choices in a run; a healthy one takes a few hundred."""
@@ -69,12 +70,21 @@ class Run:
         self.host = Host(scenario, bug, text=text)
         self.watch = Watch(self.host)
         self.counts: collections.Counter[str] = self.watch.counts
-        self.trace: list[str] = []
+        self.host.acknowledged = self.watch.acknowledged
+        self._steps: list[tuple[datetime.datetime, Kind, str]] = []
         self.disturbed = self.host.started
         """When a driver last interfered."""
         self.refused = False
         """Whether something was refused for good by an injected fault: then an image may end as Errored or Rejected."""
         self._current: Invocation | None = None
+
+    @property
+    def trace(self) -> list[str]:
+        """What happened, a line each; what was not usual is marked."""
+        return [
+            f"{(at - self.host.started).total_seconds():8.2f} {'' if kind is Kind.USUAL else '! '}{text}"
+            for at, kind, text in self._steps
+        ]
 
     def play(self, choose: Chooser) -> None:
         """Let it run to its end. Violation: something did not hold, on the way or at the end."""
@@ -85,8 +95,7 @@ class Run:
                 check_end(self)
                 return
             index = choose(number, self)
-            option = usual if index == 0 else self.options()[index]
-            self._do(option)
+            self._do(usual if index == 0 else self.options()[index])
         raise Violation("G2", f"no end after {LIMIT} choices")
 
     def options(self) -> list[Option]:
@@ -106,8 +115,7 @@ class Run:
         return self._current is None or self._current.call[1] in _RACY
 
     def _do(self, option: Option) -> None:
-        elapsed = (self.host.clock.now() - self.host.started).total_seconds()
-        self.trace.append(f"{elapsed:8.2f} {'' if option.kind is Kind.USUAL else '! '}{option.text}")
+        self._steps.append((self.host.clock.now(), option.kind, option.text))
         if option.kind is not Kind.USUAL:
             self.disturbed = self.host.clock.now()
             self.counts[option.kind.value] += 1
@@ -118,10 +126,10 @@ class Run:
     # What is usual
 
     def _usual(self) -> Option | None:
-        ready = self.host.ready()
-        if self._current in ready and self._current is not None:
+        if self._current is not None and not self._current.over and self._current.stalled_until is None:
             return self._go(self._current)
         self._current = None
+        ready = self.host.ready()
         starts = next(self._starts(), None)
         if starts is not None:
             return dataclasses.replace(starts, kind=Kind.USUAL)
@@ -219,6 +227,6 @@ class Run:
         self.refused = self.refused or fault is Fault.PERMANENT
         if fault is not Fault.OK:
             self.counts[fault.value] += 1
-        self.watch.before(invocation, fault)
+        self.watch.before(invocation)
         self.host.step(invocation, fault)
-        self.watch.after(invocation)
+        self.watch.after(invocation, fault)
