@@ -68,7 +68,7 @@ class Intake:
         try:
             self.take(envelope(body))
         except MalformedEvent as error:
-            self.park(str(error), json.dumps(body, ensure_ascii=False))
+            self.park(str(error), json.dumps(body))  # escaped: half characters have no bytes
 
     def take(self, event: Envelope) -> None:
         """Take an event of any kind; a MalformedEvent is the caller's."""
