@@ -1011,6 +1011,11 @@ module workspaceRoles 'modules/roles.bicep' = [for (each, index) in workspaces: 
         type: 'ServicePrincipal'
       }
       {
+        key: 'api-app'
+        id: apiIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
         key: 'training'
         id: trainingIdentity.outputs.principalId
         type: 'ServicePrincipal'
