@@ -29,6 +29,8 @@ GIVE_UP_AFTER = datetime.timedelta(hours=24)
 """How long a command is tried; as long as Event Grid retries a delivery (azure-docs: delivery-and-retry)."""
 LONGEST_WAIT = 300.0
 """Seconds between two tries, unless the service asks for more."""
+CLOCKS_APART = 10.0
+"""Seconds by which two machines' clocks may differ: a message that comes early by more leaves the work to `resume`."""
 CONFLICTS = 12
 """How often a decision is taken again because the record changed meanwhile."""
 
@@ -111,19 +113,22 @@ class _Worker:
     def _drain(self, key: str, *, from_message: bool) -> None:
         queue = self.runner.queue
         record, etag = self.runner.records.load(key)
+        worked = False
         while True:
             now = self._now()
             entry = next_entry(record, now)
             if entry is None or now >= self.until:
-                # A message found nothing due: its clock differs from ours, or another message did the work. It sleeps on.
-                if record.outbox and from_message:
+                # Whoever did the last of what was due sends the message for what is due next. A message that found nothing
+                # to do ends here, or a busy record would gather messages for ever; unless it only came a little early.
+                is_rest = worked or entry is not None
+                if record.outbox and (is_rest or (from_message and delay(record, now) <= CLOCKS_APART)):
                     queue.send(work_message(key), delay(record, now))
                 return
             if record.lease and record.lease.holder != self.name and record.lease.until > now:
                 queue.send(work_message(key), (record.lease.until - now).total_seconds())
                 return
             record, etag = self._step(key, record, etag, entry)
-            from_message = True
+            worked = True
 
     def _step(self, key: str, record: Record, etag: str, entry: Entry) -> tuple[Record, str]:
         """Carry out one command and save what came of it; the record as it is after that."""

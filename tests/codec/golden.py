@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 
-from tests.codec.test_codec import CODEC, GOLDEN, VALUES
+from tests.codec.test_codec import GOLDEN, VALUES
+from tidegate.composition import CODEC
 
 
 def main() -> None:

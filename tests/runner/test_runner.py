@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import itertools
 from collections.abc import Callable, Sequence
@@ -9,11 +10,13 @@ from typing import override
 
 import pytest
 
-from tests.fakes import Crash, FakeStore, Fault, FaultHook, image, index
+from tests.fakes import START, Crash, FakeStore, Fault, FaultHook, image, index
 from tests.runner.world import HEALTHY, World
+from tests.simulator.installation import KeptValues
 from tidegate import ports
 from tidegate.errors import MalformedEvent, StateConflict, TransientError
 from tidegate.flows import image_states as st
+from tidegate.flows.base import After, Decision, Explanation, Flow, Listing, Publish, Tell
 from tidegate.ports import AuditRow, Row
 from tidegate.records import Lease, Record
 from tidegate.references import ImageRef
@@ -372,6 +375,56 @@ def test_a_message_for_work_that_is_done_does_nothing() -> None:
     world.runner.work(key)
     assert world.store.called("save") == saved
     assert len(world.queue) == 0
+
+
+def test_a_busy_tag_does_not_gather_messages() -> None:
+    world = World()
+    for number in range(30):
+        pushed(world, (GOOD, OTHER)[number % 2], "latest")
+        world.run_for(300)
+        assert len(world.queue) <= 6
+    assert world.healthy_tag("training/litter", "latest") == OTHER.digest
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Nothing:
+    """State of a flow that has none, and an event that says nothing."""
+
+
+class Teller(Flow):
+    """Tells another record of everything it hears, or publishes half a minute later what it was told."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @override
+    def initial(self) -> object:
+        return Nothing()
+
+    @override
+    def decide(self, state: object, event: object, /) -> Decision[object, object]:
+        if self.name == "teller":
+            return Decision(state, (Tell("told:x", Nothing()),))
+        return Decision(state, (After(30, Publish("Tidegate.Told", "x", START, (), "x")),))
+
+    @override
+    def explain(self, event: object, after: object, /) -> Explanation:
+        return Explanation("tidegate")
+
+    @override
+    def listing(self, state: object, /) -> Listing | None:
+        return None
+
+
+def test_work_of_a_told_record_that_is_due_later_has_its_message() -> None:
+    world = World()
+    flows = {name: Teller(name) for name in ("teller", "told")}
+    records = dataclasses.replace(world.runner.records, flows=flows, codec=KeptValues())
+    world.runner = dataclasses.replace(world.runner, records=records)
+    world.runner.deliver("teller:x", Nothing())
+    world.run()
+    assert [each.id for each in world.topic.published] == ["x"]
+    assert world.clock.now() - START == datetime.timedelta(seconds=30)
 
 
 # Messages ----------------------------------------------------------------------------------------------------------

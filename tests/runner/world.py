@@ -81,15 +81,35 @@ class World:
     def run(self, limit: int = 500) -> None:
         """Handle messages until none is left, letting time pass while all sleep. AssertionError: it does not end."""
         for _ in range(limit):
-            delivery = self.queue.receive()
-            if delivery is not None:
-                self.runner.work(read_work_message(delivery.text))
-                self.queue.delete(delivery)
-            elif (soonest := self.queue.next_at()) is not None:
-                self.clock.advance_to(soonest)
-            else:
+            if not self._handle_next() and not self._sleep_until(None):
                 return
         raise AssertionError(f"still busy after {limit} messages")
+
+    def run_for(self, seconds: float, limit: int = 500) -> None:
+        """Handle the messages of a while. AssertionError: there are too many."""
+        until = self.clock.now() + datetime.timedelta(seconds=seconds)
+        for _ in range(limit):
+            if not self._handle_next() and not self._sleep_until(until):
+                return
+        raise AssertionError(f"still busy after {limit} messages")
+
+    def _handle_next(self) -> bool:
+        delivery = self.queue.receive()
+        if delivery is None:
+            return False
+        self.runner.work(read_work_message(delivery.text))
+        self.queue.delete(delivery)
+        return True
+
+    def _sleep_until(self, until: datetime.datetime | None) -> bool:
+        """Up to the next message; False: there is none, or none before a moment that is reached instead."""
+        soonest = self.queue.next_at()
+        if until is not None and (soonest is None or soonest > until):
+            self.clock.advance_to(until)
+            return False
+        if soonest is not None:
+            self.clock.advance_to(soonest)
+        return soonest is not None
 
     def settle(self, limit: int = 2000) -> None:
         """As `run`, with a host: failed messages come back, dead workers are noticed, the timer finds what is overdue."""
