@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import datetime
 import enum
+import functools
 from collections.abc import Callable, Iterator
 
 from tests.fakes import Fault
@@ -16,6 +17,7 @@ from tests.simulator.installation import NO_BUG, Bug
 from tests.simulator.invariants import Violation
 from tests.simulator.scenarios import Scenario
 from tests.simulator.watch import Watch
+from tidegate.runner import work_message
 
 LIMIT = 4000
 """Choices in a run; a healthy one takes a few hundred."""
@@ -156,9 +158,9 @@ class Run:
         if len(host.running) >= self.scenario.workers:
             return
         for event in sorted(host.due_events(), key=lambda event: (event.tries, event.due)):
-            yield self._begin(f"deliver {event.name}", lambda event=event: host.deliver(event))  # type: ignore[misc]
+            yield self._begin(f"deliver {event.name}", functools.partial(host.deliver, event))
         for text in dict.fromkeys(host.app.queue.visible()):
-            yield self._begin(f"receive {text}", lambda text=text: host.receive(text))  # type: ignore[misc]
+            yield self._begin(f"receive {text}", functools.partial(host.receive, text))
         if host.has_poison():
             yield self._begin("poisoned", host.poison)
         if host.is_timer_due():
@@ -195,14 +197,16 @@ class Run:
             return
         name = f"{invocation.name}: {'.'.join(invocation.call)}"
         for fault, kind in self._palette(invocation):
-            yield Option(kind, f"{name} {fault.value}", lambda fault=fault: self._step(invocation, fault))  # type: ignore[misc]
-        if invocation.call != ACK:
-            for seconds in _SLOWNESS:
-                yield Option(
-                    Kind.SLOW,
-                    f"{name} takes {seconds} s",
-                    lambda seconds=seconds: self.host.stall(invocation, seconds),  # type: ignore[misc]
-                )
+            yield Option(kind, f"{name} {fault.value}", functools.partial(self._step, invocation, fault))
+        if invocation.call == ACK:
+            return
+        for seconds in _SLOWNESS:
+            text = f"{name} takes {seconds} s"
+            yield Option(Kind.SLOW, text, functools.partial(self.host.stall, invocation, seconds))
+        key = invocation.name.removeprefix("work ")
+        if key != invocation.name and invocation.calls == 1:
+            text = f"the message of {key} comes again"
+            yield Option(Kind.FAULT, text, functools.partial(self.host.repeat_message, work_message(key)))
 
     def _palette(self, invocation: Invocation) -> Iterator[tuple[Fault, Kind]]:
         yield Fault.CRASH_BEFORE, Kind.CRASH
