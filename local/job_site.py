@@ -21,8 +21,8 @@ def job_path(workspace: str, name: str = "") -> str:
 
 
 def submit(site: Site, workspace: str, name: str, command: str, **properties: Any) -> None:
-    """Put a command job; `compute` names a compute of the workspace. RuntimeError: it is refused."""
-    compute = properties.pop("compute", "cpu")
+    """Put a command job; `compute` and `environment` name what the workspace has. RuntimeError: it is refused."""
+    compute, environment = properties.pop("compute", "cpu"), properties.pop("environment", "plain/versions/1")
     compute_id = job_path(workspace).replace("/jobs", f"/computes/{compute}")
     body = {
         "properties": {
@@ -31,7 +31,7 @@ def submit(site: Site, workspace: str, name: str, command: str, **properties: An
             "computeId": compute_id,
             "displayName": name,
             "experimentName": "Default",
-            "environmentId": "",
+            "environmentId": job_path(workspace).replace("/jobs", f"/environments/{environment}"),
             "tags": {},
             "properties": {},
             "isArchived": False,
@@ -54,6 +54,12 @@ def evict(site: Site, workspace: str, name: str) -> None:
     answer = site.cloud("POST", f"/admin/jobs/{workspace}/{name}/evict")
     if answer.status != 200:
         raise RuntimeError(f"evict {name}: {answer.status} {answer.body.decode(errors='replace')}")
+
+
+def log(site: Site, workspace: str, name: str) -> str:
+    """What the job wrote, once it has ended; empty before."""
+    file = site.stack.state / "cloud" / "machine-learning" / "logs" / workspace / f"{name}.txt"
+    return file.read_text(errors="replace") if file.exists() else ""
 
 
 def mails(site: Site, containing: str) -> list[dict[str, str]]:

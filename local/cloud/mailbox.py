@@ -104,10 +104,10 @@ def _parsed(path: Path) -> EmailMessage:
 def _described(path: Path) -> dict[str, str]:
     mail = _parsed(path)
     parts = {"text": _part(mail, "plain"), "html": _part(mail, "html")}
-    headers = {name: str(mail[name] or "") for name in ("subject", "to", "from", "importance", "message-id")}
+    headers = {name: str(mail[name] or "").strip() for name in ("subject", "to", "from", "importance", "message-id")}
     return {"name": path.name, **headers, **parts}
 
 
 def _part(mail: EmailMessage, kind: str) -> str:
     part = mail.get_body((kind,))
-    return str(part.get_content()) if part is not None else ""
+    return str(part.get_content()).replace("\r\n", "\n") if part is not None else ""

@@ -43,7 +43,7 @@ class Job:
 
     def resource(self) -> dict[str, Any]:
         """As ARM shows it."""
-        studio = f"https://ml.azure.com/runs/{self.name}?wsid={workspace_id(self.workspace)}&tid={world.TENANT}"
+        studio = f"https://ml.azure.com/runs/{self.name}?wsid={workspace_id(self.workspace)}"
         service = {"endpoint": studio, "jobServiceType": "Studio", "status": None, "errorMessage": None}
         return {
             "id": f"{workspace_id(self.workspace)}/jobs/{self.name}",

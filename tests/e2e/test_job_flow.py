@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import time
 import uuid
 
 from local import job_site
+from local.site import send
 from tests.e2e.conftest import Scene
 
 
@@ -25,3 +28,113 @@ def test_a_failed_run_becomes_one_mail_that_says_why(scene: Scene) -> None:
     assert "KeyError: 'label'" in mail["text"]
     assert f"https://ml.azure.com/runs/{name}" in mail["text"]
     assert "<b>classifier</b>" not in mail["html"]
+
+
+TRAINING = """
+step=$(cat ${{outputs.work}}/step 2>/dev/null || echo 0)
+echo "begins at step $step"
+while [ $step -lt 30 ]; do step=$((step+1)); echo $step > ${{outputs.work}}/step; sleep 0.1; done
+echo done
+"""
+
+
+def _train(scene: Scene, name: str, **properties: object) -> None:
+    place = f"azureml://datastores/models/paths/{name}"
+    outputs = {"work": {"jobOutputType": "uri_folder", "mode": "ReadWriteMount", "uri": place}}
+    job_site.submit(
+        scene.site,
+        "vision",
+        name,
+        TRAINING,
+        compute="gpu-spot",
+        experimentName=f"exp-{name}",
+        outputs=outputs,
+        **properties,
+    )
+
+
+def test_an_evicted_run_goes_on_from_its_checkpoint(scene: Scene) -> None:
+    name = f"train-{uuid.uuid4().hex[:8]}"
+    _train(scene, name, tags={"team": "vision"})
+    assert job_site.until(lambda: _is(scene, name, "Running"), 20)
+    time.sleep(1.5)  # it makes steps meanwhile
+    job_site.evict(scene.site, "vision", name)
+    successor = f"{name}-attempt-1"
+    assert job_site.until(lambda: _is(scene, successor, "Completed"), 40), job_site.job(scene.site, "vision", successor)
+    job = job_site.job(scene.site, "vision", successor)
+    assert job is not None
+    assert job["tags"] == {
+        "team": "vision",
+        "tidegate.attempt": "1",
+        "tidegate.parent": name,
+        "tidegate.root": name,
+    }
+    begun = re.match(r"begins at step (\d+)", job_site.log(scene.site, "vision", successor))
+    assert begun, job_site.log(scene.site, "vision", successor)
+    assert int(begun[1]) > 5
+    assert job_site.mails(scene.site, name) == []
+
+
+def test_a_run_evicted_again_goes_on_where_nobody_is_evicted(scene: Scene) -> None:
+    name = f"train-{uuid.uuid4().hex[:8]}"
+    _train(scene, name)
+    for each in (name, f"{name}-attempt-1"):
+        assert job_site.until(lambda each=each: _is(scene, each, "Running"), 30)  # type: ignore[misc]
+        job_site.evict(scene.site, "vision", each)
+    assert job_site.until(lambda: _is(scene, f"{name}-attempt-2", "Completed"), 40)
+    job = job_site.job(scene.site, "vision", f"{name}-attempt-2")
+    assert job is not None
+    assert job["computeId"].endswith("/computes/gpu")
+
+
+def test_the_next_success_of_the_experiment_is_a_mail_of_its_own(scene: Scene) -> None:
+    name = f"flaky-{uuid.uuid4().hex[:8]}"
+    job_site.submit(scene.site, "vision", name, "echo boom; exit 3", experimentName=name)
+    assert job_site.until(lambda: job_site.mails(scene.site, name), 30)
+    job_site.submit(scene.site, "vision", f"{name}-2", "true", experimentName=name)
+    mails = job_site.until(lambda: found if len(found := job_site.mails(scene.site, name)) > 1 else None, 30)
+    assert mails
+    assert [mail["subject"].split(":")[0] for mail in mails][1:] == ["[Tidegate] Recovered"]
+    assert mails[1]["to"] == "vision@team.example"
+
+
+def test_known_noise_wakes_nobody_and_other_causes_go_elsewhere(scene: Scene) -> None:
+    noise, quota = (f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("noise", "quota"))
+    job_site.submit(scene.site, "vision", noise, "echo 'known noise of the nightly run'; exit 1", experimentName=noise)
+    job_site.submit(scene.site, "vision", quota, "echo 'OutOfQuota: 6/6'; exit 1", experimentName=quota)
+    mails = job_site.until(lambda: job_site.mails(scene.site, quota), 30)
+    assert mails
+    assert [mail["to"] for mail in mails] == ["platform@team.example"]
+    assert job_site.mails(scene.site, noise) == []
+
+
+def test_a_button_does_nothing_until_a_person_presses_it(scene: Scene) -> None:
+    name = f"muted-{uuid.uuid4().hex[:8]}"
+    job_site.submit(scene.site, "vision", name, "echo boom; exit 1", experimentName=name)
+    mails = job_site.until(lambda: job_site.mails(scene.site, name), 30)
+    assert mails
+    links = dict(re.findall(r"^(.+): (http://127\.0\.0\.1:\S+)$", mails[0]["text"], re.MULTILINE))
+    assert set(links) == {"See the log", "Submit it again", "Mute this for a day"}
+    for _ in range(3):
+        page = send("GET", links["Submit it again"], None, {})
+        assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert send("HEAD", links["Submit it again"], None, {}).status in (200, 404, 405)
+    assert job_site.job(scene.site, "vision", f"{name}-attempt-1") is None
+    assert send("POST", links["Submit it again"].replace("signature=", "signature=0"), b"", {}).status == 400
+    assert [send("POST", links["Submit it again"], b"", {}).status for _ in range(2)] == [200, 200]
+    assert job_site.until(lambda: job_site.job(scene.site, "vision", f"{name}-attempt-1"), 20)
+
+
+def test_a_rejected_image_becomes_a_mail_too(scene: Scene) -> None:
+    repository = scene.repository("fixed")
+    scene.push(repository, "v1", CODE=7)
+    mails = job_site.until(lambda: job_site.mails(scene.site, repository), 40)
+    assert mails
+    assert mails[0]["subject"] == f"[Tidegate] {repository}:v1 was rejected and stays in staging"
+    assert "exit status 7" in mails[0]["text"]
+    assert mails[0]["to"] == "on-call@team.example"
+
+
+def _is(scene: Scene, name: str, status: str) -> bool:
+    job = job_site.job(scene.site, "vision", name)
+    return job is not None and job["status"] == status

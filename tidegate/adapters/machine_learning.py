@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import itertools
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ _ENDED = frozenset({"completed", "failed", "canceled"})
 _LOOK_BACK = 200
 """Runs that are looked at for the last good one of an experiment; the service cannot filter by experiment."""
 _CHILDREN = 1000
+_GIT = ("azureml.git.", "mlflow.source.git.")
 _COMMIT = ("mlflow.source.git.commit", "azureml.git.commit")
 
 
@@ -107,6 +109,7 @@ class MachineLearning:
             if workspace not in self._clients:
                 from azure.ai.ml import MLClient
 
+                logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)  # it warns of its own experimental classes
                 settings = self._settings
                 self._clients[workspace] = MLClient(
                     self._credential,
@@ -132,11 +135,11 @@ class MachineLearning:
 
 def _successor(job: Any, name: str, compute: str, tags: Pairs) -> Any:
     """The same command as a job that was never submitted. Sending back a job that was read would only change its tags."""
-    from azure.ai.ml.entities import CommandJob
+    from azure.ai.ml import command
 
     if job.type != "command":
         raise PermanentError(f"run {job.name}: a {job.type} job is not submitted again")
-    return CommandJob(
+    successor: Any = command(
         name=name,
         display_name=job.display_name,
         description=job.description,
@@ -146,15 +149,23 @@ def _successor(job: Any, name: str, compute: str, tags: Pairs) -> Any:
         code=job.code,
         environment=job.environment,
         environment_variables=dict(job.environment_variables or {}),
-        compute=compute or job.compute,
-        inputs=job.inputs,
-        outputs={key: value for key, value in (job.outputs or {}).items() if key != "default"},
-        resources=job.resources,
-        limits=job.limits,
         distribution=job.distribution,
+        compute=compute or job.compute,
+        inputs={key: _given(value) for key, value in (job.inputs or {}).items()},
+        outputs={key: _given(value) for key, value in (job.outputs or {}).items() if key != "default"},
         identity=job.identity,
-        queue_settings=job.queue_settings,
     )
+    # The commit that the job was submitted from; without it the SDK would note the folder that this app runs in.
+    successor.properties = {key: value for key, value in (job.properties or {}).items() if key.startswith(_GIT)}
+    for setting in ("resources", "limits", "queue_settings"):
+        if getattr(job, setting, None) is not None:
+            setattr(successor, setting, getattr(job, setting))
+    return successor
+
+
+def _given(value: Any) -> Any:
+    """The Input, Output or plain value that a job was given: what is read back wraps it, and cannot be given again."""
+    return getattr(value, "_data", value)
 
 
 def _status(job: Any) -> str:
@@ -235,4 +246,4 @@ def _translated(what: str, *, refusable: bool = False) -> Iterator[None]:
         except MlException as error:
             if isinstance(error, HttpResponseError):
                 raise
-            raise PermanentError(f"{what}: {str(error).splitlines()[0][:300]}") from error
+            raise PermanentError(f"{what}: {' '.join(str(error).split())[:300]}") from error

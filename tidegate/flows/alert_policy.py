@@ -12,6 +12,8 @@ from tidegate.flows.patterns import matches, occurs
 type Cause = Literal["eviction", "memory", "quota", "image", "data", "code", "unknown"]
 CAUSES: tuple[Cause, ...] = get_args(Cause.__value__)
 
+LAST_LINES = 60
+"""Lines of a log that patterns look at."""
 LONGEST_LINE = 500
 """Characters of a line that patterns look at, and that an alert quotes."""
 
@@ -127,9 +129,13 @@ class AlertPolicy:
 
 
 def evidence(facts: JobFacts) -> list[str]:
-    """The lines that may say why a run failed: its log, then the service's own words."""
-    text = f"{facts.log}\n{facts.error_code}: {facts.error}" if facts.error_code or facts.error else facts.log
-    return [line.strip()[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
+    """The lines that may say why a run failed: the service's own words, then the end of its log.
+
+    Only the end: a run that was evicted once and went on says so at the beginning.
+    """
+    words = [f"{facts.error_code}: {facts.error}".removesuffix(": ").removeprefix(": ")]
+    lines = [*words, *facts.log.splitlines()[-LAST_LINES:]]
+    return [line.strip()[:LONGEST_LINE] for line in lines if line.strip()]
 
 
 def _one(patterns: tuple[str, ...], name: str) -> bool:

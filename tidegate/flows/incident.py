@@ -20,7 +20,7 @@ from tidegate.flows.base import After, Decision, Explanation, Flow, Listing, Tel
 from tidegate.flows.reminders import Remind, Reminded
 
 NAME = "incident"
-REMEMBERED = 512
+REMEMBERED = 256
 """Alerts that are recognised when they come twice: only a worker that died tells one twice, and then soon."""
 
 

@@ -1,0 +1,118 @@
+"""Laws that the flows of runs, incidents and mails keep in every state for every event."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from typing import Any
+
+import pytest
+
+from tests.alerts import samples
+from tests.alerts.samples import GRIDS, LATER, NOW
+from tests.alerts.world import POLICY
+from tests.flows.laws import attempts_going_back, not_idempotent, not_total, swayed_by_other_attempts
+from tidegate.composition import CODEC, flows
+from tidegate.flows import incident, job_failure, mailing
+from tidegate.flows.base import After, Decision
+from tidegate.flows.job_messages import ResubmitRun, RunDescribed
+from tidegate.flows.reminders import Remind, Reminded
+
+STATES = [
+    *(("job-failure", name) for name in samples.JOB_STATES),
+    *(("incident", name) for name in samples.INCIDENT_STATES),
+    *(("mailing", name) for name in samples.MAILING_STATES),
+]
+
+
+@pytest.mark.parametrize("law", [not_total, not_idempotent, swayed_by_other_attempts], ids=lambda law: law.__name__)
+@pytest.mark.parametrize("flow", GRIDS)
+def test_a_law_is_kept(flow: str, law: Any) -> None:
+    assert law(GRIDS[flow]) == []
+
+
+@pytest.mark.parametrize("flow", ["job-failure", "mailing"])
+def test_attempts_never_go_back(flow: str) -> None:
+    assert attempts_going_back(GRIDS[flow]) == []
+
+
+@pytest.mark.parametrize(("flow", "name"), STATES)
+def test_a_state_is_written_and_read_back_as_it_was(flow: str, name: str) -> None:
+    state = GRIDS[flow].states[name]
+    assert CODEC.decode(CODEC.encode(state)) == state
+
+
+@pytest.mark.parametrize("flow", GRIDS)
+def test_every_decision_can_be_stored_and_explained(flow: str) -> None:
+    grid, known = GRIDS[flow], flows("tidegatehealthy", samples.JOB_POLICY)[flow]
+    for _, state, event in grid.cells():
+        step = grid.decide(state, event)
+        for command in step.commands:
+            assert CODEC.decode(CODEC.encode(command)) == command
+        known.explain(event, step.state)
+        assert known.listing(step.state) is None
+
+
+def test_what_a_run_ends_as_is_never_left_by_an_answer() -> None:
+    ends = (job_failure.Resubmitted, job_failure.Disregarded)
+    for name, state, event in GRIDS["job-failure"].cells():
+        if isinstance(state, ends):
+            assert GRIDS["job-failure"].decide(state, event) == Decision(state), name
+
+
+def test_an_alert_is_told_by_every_way_a_failed_run_can_take() -> None:
+    """Every state that is no end has a command on its way: nothing is left waiting for nobody."""
+    for name, state, event in GRIDS["job-failure"].cells():
+        step = GRIDS["job-failure"].decide(state, event)
+        if step.state != state and isinstance(step.state, job_failure.Describing | job_failure.Resubmitting):
+            assert step.commands, name
+        if isinstance(step.state, job_failure.Alerted) and not isinstance(state, job_failure.Alerted):
+            assert step.commands, name
+
+
+def test_mails_that_wait_always_have_a_mail_or_a_reminder_before_them() -> None:
+    for name, state, event in GRIDS["mailing"].cells():
+        after = GRIDS["mailing"].decide(state, event).state
+        if after.waiting or after.pages:
+            assert after.sending or after.is_waiting, name
+
+
+def test_failures_that_no_mail_named_always_have_a_reminder_before_them() -> None:
+    for name, state, event in GRIDS["incident"].cells():
+        after = GRIDS["incident"].decide(state, event).state
+        if isinstance(after, incident.Open) and after.unnamed:
+            assert after.is_waiting, name
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(0, 60), (1, 120), (2, 240)])
+def test_each_resubmission_waits_twice_as_long(attempt: int, seconds: int) -> None:
+    facts = dataclasses.replace(samples.SPOT, tags=(("tidegate.attempt", str(attempt)),))
+    event = RunDescribed(1, facts, LATER)
+    step = GRIDS["job-failure"].decide(samples.JOB_STATES["describing"], event)
+    [later] = step.commands
+    assert isinstance(later, After)
+    assert isinstance(later.command, ResubmitRun)
+    assert (later.seconds, later.command.name) == (seconds, f"r1-attempt-{attempt + 1}")
+
+
+def test_half_of_the_mails_go_at_once_and_the_others_are_spread() -> None:
+    flow, state, waits, now = mailing.Mailing(POLICY), mailing.Mailbox(), [], NOW
+    for number in range(12):
+        step = flow.decide(state, mailing.Noticed(dataclasses.replace(samples.notice(number), at=now)))
+        wait = next((each.seconds for each in step.commands if isinstance(each, After)), 0)
+        if wait:
+            now += datetime.timedelta(seconds=wait)
+            step = flow.decide(step.state, Reminded(step.state.attempt, now))
+        waits.append(wait)
+        state = flow.decide(step.state, mailing.MailSent(step.state.attempt, now)).state
+    assert waits[:5] == [0] * 5
+    assert all(720 <= wait <= 721 for wait in waits[5:10])
+
+
+def test_a_muted_incident_says_nothing_until_the_time_is_over() -> None:
+    grid = GRIDS["incident"]
+    step = grid.decide(samples.INCIDENT_STATES["open-muted"], Reminded(2, LATER))
+    [later] = step.commands
+    assert later == After(int((samples.MUCH_LATER - LATER).total_seconds()) + 1, Remind(3))
+    told = grid.decide(step.state, Reminded(3, samples.MUCH_LATER))
+    assert [command.event.notice.names for command in told.commands] == [("r1",)]

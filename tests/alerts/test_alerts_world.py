@@ -1,0 +1,246 @@
+"""What becomes of failures, end to end over the fakes: one mail each incident, nothing lost, nothing said twice."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from tests.alerts.world import POLICY, JobWorld
+from tests.fakes.faults import Fault
+from tidegate.flows import job_failure
+from tidegate.flows.job_facts import JobFacts
+from tidegate.references import JobRef
+
+LOG = "reading labels\nKeyError: 'label'\n"
+EVICTED: dict[str, Any] = {
+    "error_code": "UserError/JobPreempted",
+    "error": "The job was preempted",
+    "compute": "gpu-spot",
+}
+
+
+def test_a_failed_run_is_one_mail_and_its_duplicate_none() -> None:
+    world = JobWorld()
+    facts = world.run_ends("r1", log=LOG, studio="https://ml.azure.com/runs/r1")
+    for _ in range(3):
+        world.intake.run_status_changed(world.event(facts))
+    world.work()
+    [mail] = world.email.mails
+    assert mail.subject == "[Tidegate] exp: r1 failed, its code failed"
+    assert "KeyError: 'label'" in mail.text
+    assert "https://ml.azure.com/runs/r1" in mail.text
+    assert mail.to == ("team@team.example",)
+
+
+@pytest.mark.parametrize("status", ["Running", "Queued", "Finalizing", "Failed"])
+def test_a_late_event_changes_nothing(status: str) -> None:
+    world = JobWorld()
+    facts = world.run_ends("r1", log=LOG)
+    world.work()
+    saves = world.store.called("save")
+    world.intake.run_status_changed(world.event(facts, status))
+    world.work()
+    assert (len(world.email.mails), world.store.called("save")) == (1, saves)
+
+
+def test_a_run_that_only_its_event_calls_failed_is_no_alert() -> None:
+    world = JobWorld()
+    facts = world.run_ends("r1", "completed", event=False)
+    world.intake.run_status_changed(world.event(facts, "Failed"))
+    world.intake.run_status_changed(world.event(dataclasses.replace(facts, job=JobRef("vision", "ghost")), "Failed"))
+    world.work()
+    assert world.email.mails == []
+
+
+def test_a_canceled_run_is_an_alert_only_if_the_gate_says_so() -> None:
+    for canceled, mails in ((False, 0), (True, 1)):
+        world = JobWorld(dataclasses.replace(POLICY, canceled=canceled))
+        world.run_ends("r1", "canceled")
+        world.work()
+        assert len(world.email.mails) == mails
+
+
+def test_forty_failing_steps_of_a_pipeline_are_one_mail_that_names_them_all() -> None:
+    world = JobWorld()
+    for number in range(40):
+        world.run_ends(f"step-{number}", log=LOG, parent="pipeline")
+    world.work()
+    [mail] = world.email.mails
+    assert mail.subject.endswith("(40 times)")
+    assert all(f"step-{number}" in mail.text for number in range(40))
+
+
+def test_the_same_experiment_within_the_window_is_the_same_incident() -> None:
+    world = JobWorld()
+    world.run_ends("r1", log=LOG)
+    world.work(world.later(3600))
+    world.run_ends("r2", log=LOG)
+    world.run_ends("r3", log=LOG)
+    world.work()
+    _, again = world.email.mails
+    assert again.subject.startswith("[Tidegate] Again:")
+    assert "3 times" in again.text
+    assert "r2" in again.text
+    assert "r3" in again.text
+    assert "r1" not in again.text.split("All of it")[1].splitlines()[0]
+
+
+def test_the_next_success_ends_the_incident_with_a_mail() -> None:
+    world = JobWorld()
+    world.run_ends("r1", log=LOG)
+    world.work(world.later(60))
+    world.clock.advance(60)
+    world.run_ends("r2", "completed")
+    world.run_ends("r3", "completed")
+    world.work()
+    assert [mail.severity for mail in world.email.mails] == ["error", "info"]
+    assert "Recovered" in world.email.mails[1].subject
+
+
+def test_a_success_older_than_the_failure_recovers_nothing() -> None:
+    world = JobWorld()
+    before = world.clock.now()
+    world.clock.advance(600)
+    world.run_ends("r2", log=LOG)
+    world.work(world.later(60))
+    old = world.run_ends("r1", "completed", event=False)
+    world.intake.run_status_changed(world.event(old, at=before))
+    world.work()
+    assert len(world.email.mails) == 1
+
+
+def test_an_evicted_run_goes_on_and_nobody_is_woken() -> None:
+    world = JobWorld()
+    world.run_ends("r1", **EVICTED)
+    world.work()
+    assert [str(job) for job in world.jobs.submitted] == ["vision/r1-attempt-1"]
+    assert dict(world.jobs.runs[JobRef("vision", "r1-attempt-1")].tags) == {
+        "tidegate.attempt": "1",
+        "tidegate.parent": "r1",
+        "tidegate.root": "r1",
+    }
+    assert world.email.mails == []
+
+
+def test_evictions_are_bounded_then_dedicated_then_an_alert() -> None:
+    rules = dataclasses.replace(POLICY.resubmit, attempts=2, backoff=60, dedicated=(("gpu-spot", "gpu"),))
+    world = JobWorld(dataclasses.replace(POLICY, resubmit=rules))
+    name, waits = "r1", list[float]()
+    world.jobs.add(JobFacts(JobRef("vision", name), "running", "exp", can_resubmit=True, compute="gpu-spot"))
+    for _ in range(5):
+        before = world.clock.now()
+        world.run_ends(name, error="The job was preempted")
+        world.work()
+        if len(world.jobs.submitted) == len(waits):
+            break
+        waits.append((world.clock.now() - before).total_seconds())
+        name = world.jobs.submitted[-1].run
+    assert [job.run for job in world.jobs.submitted] == ["r1-attempt-1", "r1-attempt-2", "r1-attempt-3"]
+    assert world.jobs.runs[world.jobs.submitted[-1]].compute == "gpu"
+    assert waits == [60, 120, 240]
+    [mail] = world.email.mails
+    assert "attempt 3 of r1" in mail.text
+
+
+def test_an_error_of_the_user_is_never_retried() -> None:
+    world = JobWorld()
+    world.run_ends("r1", log="resumed at step 10\n" + LOG, error_code="UserError", error="exited with code 1")
+    world.work()
+    assert world.jobs.submitted == []
+    assert len(world.email.mails) == 1
+
+
+def test_known_noise_wakes_nobody() -> None:
+    world = JobWorld(dataclasses.replace(POLICY, ignore=("nightly * warm-up",)))
+    world.run_ends("r1", log="the nightly cache warm-up timed out")
+    world.work()
+    assert world.email.mails == []
+
+
+def test_what_no_event_told_is_found_by_the_timer() -> None:
+    world = JobWorld()
+    world.run_ends("r1", log=LOG, event=False)
+    world.intake.reconcile()
+    world.intake.reconcile()
+    world.work()
+    assert len(world.email.mails) == 1
+    world.clock.advance(60)
+    world.run_ends("r2", "completed", event=False)
+    world.intake.reconcile()
+    world.work()
+    assert "Recovered" in world.email.mails[1].subject
+
+
+def test_a_storm_of_different_failures_stays_within_the_rate_and_names_every_run() -> None:
+    world = JobWorld()
+    total = 600
+    for number in range(total):
+        world.run_ends(f"r{number}", experiment=f"exp-{number}", log="KeyError: 1")
+    world.work()
+    _bounded(world)
+    _complete(world, total)
+    assert len(world.email.mails) < 25
+
+
+def test_a_storm_in_one_experiment_stays_small_in_memory_and_names_every_run() -> None:
+    """10,000 failures: the records do not grow with them."""
+    world = JobWorld()
+    total = 10_000
+    for number in range(total):
+        world.run_ends(f"r{number}", log="KeyError: 1")
+        if number % 500 == 499:
+            world.work(world.clock.now())
+            world.clock.advance(1)
+    world.work()
+    largest = max(len(row.body) for key, row in world.store.rows.items() if not key.startswith("job-failure"))
+    assert largest < 100_000
+    _bounded(world)
+    _complete(world, total)
+
+
+def _bounded(world: JobWorld) -> None:
+    policy = world.policy
+    for place, (at, _) in enumerate(world.email.sent):
+        within = [each for each, _ in world.email.sent[place:] if (each - at).total_seconds() < policy.within]
+        assert len(within) <= policy.mails, "more mails than the rate allows"
+
+
+def _complete(world: JobWorld, total: int) -> None:
+    words = {word.strip(",") for mail in world.email.mails for word in mail.text.split()}
+    missing = {f"r{number}" for number in range(total)} - words
+    assert not missing, f"{len(missing)} runs are in no mail, for example {sorted(missing)[:3]}"
+
+
+def test_a_workflow_that_is_down_for_an_hour_loses_nothing_and_repeats_nothing() -> None:
+    world = JobWorld()
+    world.email.down_until = world.later(3600)
+    for number in range(30):
+        world.run_ends(f"r{number}", experiment=f"exp-{number}", log=LOG)
+        world.work(world.later(100))
+    world.work()
+    _complete(world, 30)
+    _bounded(world)
+    assert len({mail.id for mail in world.email.mails}) == len(world.email.mails)
+    named = [f" r{number}" for number in range(30)]
+    assert all(sum(name in f"{mail.text} ".replace(",", " ") for mail in world.email.mails) >= 1 for name in named)
+
+
+def test_a_workflow_that_refuses_is_told_by_other_ways_and_holds_nothing_up() -> None:
+    world = JobWorld(
+        fault=lambda port, method: Fault.PERMANENT if (port, method) == ("AlertEmail", "send") else Fault.OK
+    )
+    world.run_ends("r1", log=LOG)
+    world.work()
+    assert [outcome.type for outcome in world.topic.published] == ["Tidegate.AlertUndelivered"]
+    assert isinstance(world.runner.records.load(job_failure.key(JobRef("vision", "r1")))[0].state, job_failure.Alerted)
+
+
+def test_a_parked_event_is_an_alert() -> None:
+    world = JobWorld()
+    world.intake.run_status_changed({"type": "Microsoft.MachineLearningServices.RunStatusChanged", "data": {}})
+    world.work()
+    [mail] = world.email.mails
+    assert "could not be taken" in mail.subject
+    assert mail.severity == "warning"
