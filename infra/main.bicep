@@ -23,8 +23,11 @@ param tags object = {}
 ])
 param networkMode string = 'public'
 
-@description('Optional. The first two bytes of the virtual network\'s addresses.')
+@description('Optional. The first two bytes of a new virtual network\'s addresses.')
 param networkAddressPrefix string = '10.40'
+
+@description('Optional. Resource id of a virtual network to use instead of a new one; it must have the subnets that modules/network.bicep makes.')
+param existingNetworkId string = ''
 
 @description('Optional. Resource id of a Key Vault to use instead of a new one; it must use Azure roles.')
 param existingKeyVaultId string = ''
@@ -77,6 +80,9 @@ param signInClientId string = ''
 
 @description('Optional. Client ids of other applications that may call the API: the command line\'s.')
 param signInAllowedApplications string[] = []
+
+@description('Optional. App settings of both apps that are secrets of the vault, as Key Vault references: name of the setting -> name of the secret.')
+param vaultSettings object = {}
 
 @description('Optional. Whether the functions are deployed by now, so that events can be sent to them. The first deployment of an environment leaves it off.')
 param subscribe bool = false
@@ -210,7 +216,8 @@ var logAnalyticsId = empty(existingLogAnalyticsId) ? logAnalytics!.outputs.id : 
 var applicationInsightsId = empty(existingApplicationInsightsId) ? applicationInsights!.outputs.id : existingApplicationInsightsId
 var keyVaultId = empty(existingKeyVaultId) ? keyVault!.outputs.id : existingKeyVaultId
 var keyVaultName = empty(existingKeyVaultId) ? names.keyVault : last(split(existingKeyVaultId, '/'))
-var endpointSubnetId = isPrivate ? network!.outputs.endpointSubnetId : ''
+var networkId = hasNetwork && empty(existingNetworkId) ? network!.outputs.id : existingNetworkId
+var endpointSubnetId = isPrivate ? '${dnsZones!.outputs.networkId}/subnets/endpoints' : ''
 
 var groupsOfPeople = flatten(map(workspaces, package => map(filter(package.groups, each => contains(groupIds, each.group)), each => {
   key: each.role
@@ -264,7 +271,7 @@ module applicationInsights 'modules/application-insights.bicep' = if (empty(exis
   }
 }
 
-module network 'modules/network.bicep' = if (hasNetwork) {
+module network 'modules/network.bicep' = if (hasNetwork && empty(existingNetworkId)) {
   name: 'network'
   scope: group
   params: {
@@ -273,6 +280,15 @@ module network 'modules/network.bicep' = if (hasNetwork) {
     tags: allTags
     addressPrefix: networkAddressPrefix
     logAnalyticsId: logAnalyticsId
+  }
+}
+
+module dnsZones 'modules/dns-zones.bicep' = if (isPrivate) {
+  name: 'dns-zones'
+  scope: group
+  params: {
+    networkId: networkId
+    tags: allTags
   }
 }
 
@@ -499,10 +515,12 @@ module eventsApp 'modules/function-app.bicep' = {
     packageContainer: 'releases-events'
     applicationInsightsId: applicationInsightsId
     settings: union(commonSettings, { TIDEGATE_IDENTITY_CLIENT_ID: eventsIdentity.outputs.clientId })
+    vaultSettings: vaultSettings
+    vaultName: keyVaultName
     disabledFunctions: functions.api
     alwaysReadyFunctions: functions.alwaysReady
     callersTag: 'AzureEventGrid'
-    subnetId: isPrivate ? network!.outputs.functionsSubnetId : ''
+    subnetId: isPrivate ? '${networkId}/subnets/functions' : ''
     logAnalyticsId: logAnalyticsId
   }
   dependsOn: [
@@ -525,10 +543,12 @@ module apiApp 'modules/function-app.bicep' = {
     packageContainer: 'releases-api'
     applicationInsightsId: applicationInsightsId
     settings: union(commonSettings, { TIDEGATE_IDENTITY_CLIENT_ID: apiIdentity.outputs.clientId })
+    vaultSettings: vaultSettings
+    vaultName: keyVaultName
     disabledFunctions: functions.events
     signIn: true
     isClosed: empty(signInClientId)
-    subnetId: isPrivate ? network!.outputs.apiSubnetId : ''
+    subnetId: isPrivate ? '${networkId}/subnets/api' : ''
     logAnalyticsId: logAnalyticsId
   }
   dependsOn: [
@@ -597,7 +617,7 @@ module compute 'modules/compute.bicep' = [for (each, index) in computeWorkspaces
     tags: allTags
     computes: each.computes
     identityId: trainingIdentity.outputs.id
-    subnetId: isPrivate ? network!.outputs.computeSubnetId : ''
+    subnetId: isPrivate ? '${networkId}/subnets/compute' : ''
     sshPublicKey: sshPublicKey
   }
 }]
@@ -731,7 +751,7 @@ module cluster 'modules/kubernetes.bicep' = if (kubernetes == 'create') {
     coresPerNode: kubernetesCoresPerNode
     nodeCount: kubernetesNodeCount
     runnerPool: gitlabRunners
-    subnetId: isPrivate ? network!.outputs.kubernetesSubnetId : ''
+    subnetId: isPrivate ? '${networkId}/subnets/kubernetes' : ''
     identityId: kubernetesIdentity!.outputs.id
     adminGroupIds: kubernetesAdminGroupIds
     logAnalyticsId: logAnalyticsId
@@ -764,7 +784,7 @@ module scoring 'modules/scoring-container.bicep' = if (!empty(scoringImage)) {
     image: '${healthyRegistry.outputs.loginServer}/${scoringImage}'
     loginServer: healthyRegistry.outputs.loginServer
     identityId: servingIdentity.outputs.id
-    subnetId: isPrivate ? network!.outputs.containersSubnetId : ''
+    subnetId: isPrivate ? '${networkId}/subnets/containers' : ''
   }
   dependsOn: [
     sharedRoles
@@ -797,7 +817,7 @@ module training 'modules/training-container.bicep' = if (hasTraining && training
     shareAccountName: names.shareAccount
     shareKeyUri: shareKey!.outputs.uri
     shares: state.dataShares
-    subnetId: isPrivate ? network!.outputs.containersSubnetId : ''
+    subnetId: isPrivate ? '${networkId}/subnets/containers' : ''
   }
   dependsOn: [
     sharedRoles
@@ -818,7 +838,7 @@ module trainingJob 'modules/training-job.bicep' = if (hasTraining && trainingGpu
     shareAccountName: names.shareAccount
     shareKeyUri: shareKey!.outputs.uri
     shares: state.dataShares
-    subnetId: isPrivate ? network!.outputs.jobsSubnetId : ''
+    subnetId: isPrivate ? '${networkId}/subnets/jobs' : ''
     logAnalyticsId: logAnalyticsId
   }
   dependsOn: [
@@ -834,7 +854,7 @@ module trainingMachine 'modules/training-vm.bicep' = if (hasTraining && training
     location: location
     tags: allTags
     vmSize: trainingVmSize
-    subnetId: network!.outputs.computeSubnetId
+    subnetId: '${networkId}/subnets/compute'
     sshPublicKey: sshPublicKey
     identityId: trainingIdentity.outputs.id
     identityClientId: trainingIdentity.outputs.clientId
@@ -972,8 +992,9 @@ module optionalRoles 'modules/roles.bicep' = {
   ]
 }
 
-// Before the cluster: its nodes join a subnet.
-module kubernetesRoles 'modules/roles.bicep' = if (kubernetes == 'create' && isPrivate) {
+// Before the cluster: its nodes join a subnet. A role that is defined in this group cannot be given in another one: on a
+// network that was there before, the cluster's identity gets its right from the owner.
+module kubernetesRoles 'modules/roles.bicep' = if (kubernetes == 'create' && isPrivate && empty(existingNetworkId)) {
   name: 'roles-kubernetes'
   scope: group
   params: {
@@ -990,7 +1011,7 @@ module kubernetesRoles 'modules/roles.bicep' = if (kubernetes == 'create' && isP
     scopes: [
       'network'
     ]
-    networkName: network!.outputs.name
+    networkName: last(split(networkId, '/'))
   }
   dependsOn: [
     sharedRoles

@@ -35,6 +35,12 @@ param applicationInsightsId string
 @description('Required. App settings of the code: the fields of tidegate.settings.Settings, named TIDEGATE_<FIELD>.')
 param settings object
 
+@description('Optional. App settings that are secrets of a vault: name of the setting -> name of the secret. The app reads them as its identity.')
+param vaultSettings object = {}
+
+@description('Required. Name of that vault.')
+param vaultName string
+
 @description('Required. Functions of the package that do not run in this app.')
 param disabledFunctions string[]
 
@@ -78,6 +84,7 @@ var platformSettings = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
 }
+var referredSettings = toObject(items(vaultSettings), each => each.key, each => '@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${each.value})')
 var disabledSettings = toObject(disabledFunctions, each => 'AzureWebJobs.${each}.Disabled', each => 'true')
 var signInSettings = signIn ? {
   OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
@@ -171,7 +178,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
 resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(platformSettings, signInSettings, settings, disabledSettings)
+  properties: union(platformSettings, signInSettings, settings, referredSettings, disabledSettings)
 }
 
 resource ftpPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {

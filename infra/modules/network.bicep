@@ -1,4 +1,4 @@
-// The virtual network of a company: a subnet for each kind of guest, outbound through one address, private DNS zones.
+// The virtual network of a company: a subnet for each kind of guest, outbound through one address.
 
 @description('Required. Name of the network.')
 param name string
@@ -12,23 +12,8 @@ param tags object = {}
 @description('Optional. The first two bytes of the addresses; the network is a /16.')
 param addressPrefix string = '10.40'
 
-@description('Optional. Storage suffix of this cloud, of which the zones are named.')
-param storageSuffix string = environment().suffixes.storage
-
 @description('Required. Log Analytics workspace that diagnostics go to.')
 param logAnalyticsId string
-
-var zoneNames = [
-  'privatelink.blob.${storageSuffix}'
-  'privatelink.file.${storageSuffix}'
-  'privatelink.queue.${storageSuffix}'
-  'privatelink.table.${storageSuffix}'
-  'privatelink${environment().suffixes.acrLoginServer}'
-  'privatelink.vaultcore.azure.net'
-  'privatelink.eventgrid.azure.net'
-  'privatelink.api.azureml.ms'
-  'privatelink.notebooks.azure.net'
-]
 
 // Only what is inside may open a connection to what is inside.
 resource guard 'Microsoft.Network/networkSecurityGroups@2025-09-01' = {
@@ -214,25 +199,6 @@ resource network 'Microsoft.Network/virtualNetworks@2025-09-01' = {
   }
 }
 
-resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [for zone in zoneNames: {
-  name: zone
-  location: 'global'
-  tags: tags
-}]
-
-resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [for (zone, index) in zoneNames: {
-  parent: zones[index]
-  name: name
-  location: 'global'
-  tags: tags
-  properties: {
-    registrationEnabled: false
-    virtualNetwork: {
-      id: network.id
-    }
-  }
-}]
-
 resource networkDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: network
   name: 'diagnostics'
@@ -289,27 +255,3 @@ resource addressDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-pr
 
 @description('Resource id of the network.')
 output id string = network.id
-
-@description('Name of the network.')
-output name string = network.name
-
-@description('Subnet of the private endpoints.')
-output endpointSubnetId string = '${network.id}/subnets/endpoints'
-
-@description('Subnet of the events app.')
-output functionsSubnetId string = '${network.id}/subnets/functions'
-
-@description('Subnet of the API app.')
-output apiSubnetId string = '${network.id}/subnets/api'
-
-@description('Subnet of container groups.')
-output containersSubnetId string = '${network.id}/subnets/containers'
-
-@description('Subnet of the Container Apps environment.')
-output jobsSubnetId string = '${network.id}/subnets/jobs'
-
-@description('Subnet of compute clusters and virtual machines.')
-output computeSubnetId string = '${network.id}/subnets/compute'
-
-@description('Subnet of the Kubernetes cluster.')
-output kubernetesSubnetId string = '${network.id}/subnets/kubernetes'

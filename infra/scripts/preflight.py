@@ -96,6 +96,40 @@ def quota_problems(
             yield f"quota of {family}: {cores} cores are needed, {left[family]} are left; ask for more before deploying"
 
 
+def cluster_quota_problems(
+    wanted: Iterable[Machines], offered: Mapping[str, Size], usages: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """The same for compute clusters, which count against quotas of Azure ML's own, from its usages API of a region.
+
+    Names differ between versions of that API (`standardDSv2Family`, `Standard DSv2 Family Cluster Dedicated vCPUs`), so
+    letters and digits are compared. Low-priority nodes have one quota for all families. A limit of -1 is none.
+    """
+    left = {
+        _cluster_quota(each["name"].get("localizedValue") or each["name"]["value"]): each["limit"]
+        - each["currentValue"]
+        for each in usages
+        if "/workspaces/" not in str(each.get("id")) and each["limit"] >= 0
+    }
+    needed: collections.Counter[str] = collections.Counter()
+    for machines in wanted:
+        if (size := offered.get(machines.size.lower())) is not None:
+            total = _LOW_PRIORITY if machines.is_spot else _DEDICATED
+            for name in [total] if machines.is_spot else [total, size.family]:
+                needed[name] += size.cores * machines.most
+    for name, cores in sorted(needed.items()):
+        if (most := left.get(_cluster_quota(name), cores)) < cores:
+            yield f"cluster quota of {name}: {cores} cores are needed, {most} are left; ask for more in Azure ML's quota page"
+
+
+_DEDICATED, _LOW_PRIORITY = "Total Cluster Dedicated Regional vCPUs", "Total Cluster LowPriority Regional vCPUs"
+
+
+def _cluster_quota(name: str) -> str:
+    """A quota's name by what tells it from others."""
+    letters = "".join(filter(str.isalnum, name.lower()))
+    return letters.removesuffix("clusterdedicatedvcpus").removeprefix("standard")
+
+
 def permission_problems(permissions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Actions that whoever is signed in lacks, from the permissions API of the subscription."""
     for action in NEEDED_ACTIONS:
@@ -120,6 +154,16 @@ def provider_problems(providers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"provider {name}: not registered; az provider register --namespace {name} --wait"
 
 
+SUBNETS = frozenset({"endpoints", "functions", "api", "containers", "jobs", "compute", "kubernetes"})
+"""Those that modules/network.bicep makes, and that a network which was there must have."""
+
+
+def network_problems(network: Mapping[str, Any]) -> Iterator[str]:
+    """Subnets that a network to be used lacks, from `az network vnet show`."""
+    for name in sorted(SUBNETS - {each["name"] for each in network["subnets"]}):
+        yield f"network {network['name']}: there is no subnet {name}"
+
+
 def name_problems(registries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Registry names that somebody else has, from the checkNameAvailability API: they are unique in all of Azure."""
     for name, answer in registries.items():
@@ -129,6 +173,7 @@ def name_problems(registries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 def problems(environment: Environment, az: Callable[[Sequence[str]], Any] = ask) -> Iterator[str]:
     """Everything that stands in the way of this environment."""
+    subscription = az(["account", "show"])["id"]
     wanted = environment.machines()
     by_location: dict[str, list[Machines]] = collections.defaultdict(list)
     for each in wanted:
@@ -137,14 +182,29 @@ def problems(environment: Environment, az: Callable[[Sequence[str]], Any] = ask)
         skus = az(["vm", "list-skus", "--location", location, "--resource-type", "virtualMachines", "--all"])
         offered = sizes(skus)
         yield from size_problems(there, offered)
-        # Compute clusters count against a quota of Azure ML, which only its portal and API of a workspace show.
-        mine = [each for each in there if not each.in_workspace]
-        yield from quota_problems(mine, offered, az(["vm", "list-usage", "--location", location]))
+        outside = [each for each in there if not each.in_workspace]
+        yield from quota_problems(outside, offered, az(["vm", "list-usage", "--location", location]))
+        if clusters := [each for each in there if each.in_workspace]:
+            yield from cluster_quota_problems(clusters, offered, _cluster_usages(location, subscription, az))
     yield from provider_problems(az(["provider", "list"]))
-    subscription = az(["account", "show"])["id"]
     url = f"/subscriptions/{subscription}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
     yield from permission_problems(az(["rest", "--method", "get", "--url", url])["value"])
+    if network := environment.parameters.get("existingNetworkId"):
+        yield from network_problems(az(["network", "vnet", "show", "--ids", network]))
     yield from name_problems(_names(environment, subscription, az))
+
+
+def _cluster_usages(
+    location: str, subscription: str, az: Callable[[Sequence[str]], Any]
+) -> Sequence[Mapping[str, Any]]:
+    provider = f"/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices"
+    url = f"{provider}/locations/{location}/usages?api-version=2025-12-01"
+    found: list[Mapping[str, Any]] = []
+    while url:
+        page = az(["rest", "--method", "get", "--url", url])
+        found += page["value"]
+        url = page.get("nextLink") or ""
+    return found
 
 
 def _names(environment: Environment, subscription: str, az: Callable[[Sequence[str]], Any]) -> dict[str, Any]:

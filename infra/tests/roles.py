@@ -3,7 +3,8 @@
     python -m infra.tests.roles RESOURCE_GROUP PRINCIPAL ...
 
 One sign-in a principal, from the environment: TIDEGATE_ROLE_<PRINCIPAL>_CLIENT_ID and either ..._CLIENT_SECRET or
-..._TOKEN_FILE (a federated token); AZURE_TENANT_ID and AZURE_SUBSCRIPTION_ID as everywhere. The bodies are empty, so
+..._TOKEN_FILE (a federated token); AZURE_TENANT_ID and AZURE_SUBSCRIPTION_ID as everywhere. Without an own sign-in
+`pipeline` is whoever is signed in: the pipeline that runs this. The bodies are empty, so
 that a call which is allowed changes nothing: Azure asks who it is before it looks at what is asked.
 
 Blobs, queues and tables are not tried: whoever may write there would write, and the local stack's storage has no roles.
@@ -22,7 +23,7 @@ from typing import Any
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import HttpResponseError
 from azure.eventgrid import EventGridPublisherClient
-from azure.identity import ClientAssertionCredential, ClientSecretCredential
+from azure.identity import ClientAssertionCredential, ClientSecretCredential, DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 
 from infra.tests.azure import ARM, Arm, Registry
@@ -120,6 +121,8 @@ def _refused(status: int) -> int:
 def credential(principal: str, environ: Mapping[str, str]) -> TokenCredential:
     """The sign-in of a principal. KeyError: the environment has none."""
     prefix = f"TIDEGATE_ROLE_{principal.upper().replace('-', '_')}"
+    if principal == "pipeline" and f"{prefix}_CLIENT_ID" not in environ:
+        return DefaultAzureCredential()
     tenant, client = environ["AZURE_TENANT_ID"], environ[f"{prefix}_CLIENT_ID"]
     if secret := environ.get(f"{prefix}_CLIENT_SECRET"):
         return ClientSecretCredential(tenant, client, secret)

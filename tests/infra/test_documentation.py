@@ -9,6 +9,7 @@ from tests.infra.conftest import INFRA, ROOT, data
 
 REFERENCE = ROOT / "docs" / "reference" / "infrastructure.md"
 DEPLOY = ROOT / "docs" / "how-to" / "deploy.md"
+OVERVIEW = ROOT / "docs" / "infra.md"
 
 
 def test_the_reference_names_every_parameter_and_no_other(project: Project) -> None:
@@ -35,7 +36,9 @@ def test_the_reference_names_every_data_file() -> None:
 
 
 def test_files_that_the_pages_name_are_there() -> None:
-    for name in re.findall(r"(?<!tests/)infra/[\w./<>{}-]+\w", REFERENCE.read_text() + DEPLOY.read_text()):
+    for name in re.findall(
+        r"(?<!tests/)infra/[\w./<>{}-]+\w", REFERENCE.read_text() + DEPLOY.read_text() + OVERVIEW.read_text()
+    ):
         assert (ROOT / name).exists() or "<" in name or "{" in name, name
 
 
@@ -44,3 +47,25 @@ def test_alert_rules_that_a_page_names_exist() -> None:
 
     assert "silent-alert-path" in DEPLOY.read_text()
     assert "silent-alert-path" in names
+
+
+def test_the_overview_says_how_to_use_everything_that_can_be_there_already(project: Project) -> None:
+    declared = {each.name for each in project.files[INFRA / "main.bicep"].of_kind("param")}
+
+    assert {each for each in declared if each.startswith("existing")} <= set(
+        re.findall(r"`(\w+)`", OVERVIEW.read_text())
+    )
+
+
+def test_the_overview_says_of_its_prices_when_and_whence() -> None:
+    costs = OVERVIEW.read_text().partition("## Costs")[2].partition("\n## ")[0]
+
+    assert re.search(r"Written on \d{4}-\d{2}-\d{2}", costs)
+    assert "no price page was read" in costs
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    for page in (OVERVIEW, REFERENCE, DEPLOY):
+        for target in re.findall(r"\]\(([\w./-]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    assert "docs/infra.md" in (ROOT / "README.md").read_text()

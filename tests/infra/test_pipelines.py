@@ -125,9 +125,9 @@ def test_infrastructure_and_artefacts_are_released_apart() -> None:
         assert not paths & others, name
 
 
-def test_the_role_test_runs_as_every_role_of_people() -> None:
+def test_the_role_test_runs_as_every_role_of_people_and_as_the_pipeline() -> None:
     for path in (GITHUB / "infrastructure.yml", DEVOPS / "infrastructure.yml"):
-        assert "rg-tidegate-int model-developer ml-engineer operator approver" in path.read_text()
+        assert "rg-tidegate-int model-developer ml-engineer operator approver pipeline" in path.read_text()
 
 
 def test_first_boot_is_cloud_init_that_it_understands() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,52 @@ def test_a_quota_counts_every_machine_of_a_family(
     assert problem in "".join(found)
 
 
+def cluster(most: int, *, spot: bool = False) -> Machines:
+    return dataclasses.replace(machines(most=most, spot=spot), in_workspace=True)
+
+
+def cluster_usage(name: str, used: int, limit: int, of: str = "/subscriptions/s/usages") -> dict[str, Any]:
+    """As the usages API of Azure ML answers, by its published example."""
+    return {"id": of, "name": {"value": name, "localizedValue": name}, "currentValue": used, "limit": limit}
+
+
+FAMILY = "Standard DSv5 Family Cluster Dedicated vCPUs"
+DEDICATED = cluster_usage("Total Cluster Dedicated Regional vCPUs", 14, 24)
+LOW_PRIORITY = cluster_usage("Total Cluster LowPriority Regional vCPUs", 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "usages", "problem"),
+    [
+        ([cluster(2)], [DEDICATED, cluster_usage(FAMILY, 0, 8)], ""),
+        ([cluster(2)], [DEDICATED, cluster_usage(FAMILY, 2, 8)], "standardDSv5Family: 8 cores are needed, 6 are left"),
+        ([cluster(3)], [DEDICATED], "Total Cluster Dedicated Regional vCPUs: 12 cores are needed, 10 are left"),
+        ([cluster(2, spot=True)], [LOW_PRIORITY], "LowPriority Regional vCPUs: 8 cores are needed, 4 are left"),
+        ([cluster(2, spot=True)], [cluster_usage(FAMILY.replace("Dedicated", "LowPriority"), 0, -1)], ""),
+        ([cluster(2)], [cluster_usage(FAMILY, 8, 8, "/subscriptions/s/resourceGroups/g/workspaces/w/usages")], ""),
+    ],
+)
+def test_clusters_count_against_the_quotas_of_azure_ml(
+    wanted: list[Machines], usages: list[dict[str, Any]], problem: str
+) -> None:
+    found = list(preflight.cluster_quota_problems(wanted, OFFERED, usages))
+
+    assert len(found) == bool(problem)
+    assert problem in "".join(found)
+
+
+def test_a_region_without_room_for_a_cluster_stops_the_deployment() -> None:
+    def az(arguments: Sequence[str]) -> Any:
+        if "/usages?" in arguments[-1]:
+            page = {"value": [], "nextLink": f"{arguments[-1]}&page=2"}
+            return {"value": [DEDICATED]} if "page=2" in arguments[-1] else page
+        return healthy(arguments)
+
+    found = list(preflight.problems(environments.read("dev"), az))
+
+    assert [each for each in found if each.startswith("cluster quota of Total Cluster Dedicated")]
+
+
 @pytest.mark.parametrize(
     ("permissions", "missing"),
     [
@@ -130,6 +178,8 @@ HEALTHY: dict[str, Any] = {
 
 
 def healthy(arguments: Sequence[str]) -> Any:
+    if "/usages?" in arguments[-1]:
+        return {"value": []}
     return HEALTHY[" ".join(arguments[:2])]
 
 
@@ -147,6 +197,27 @@ def test_a_name_that_somebody_else_has_is_found_before_the_first_deployment() ->
     (found,) = preflight.problems(environments.read("dev"), az)
     assert found == "name tidegatehealthyx: The registry name is already in use."
     assert list(preflight.problems(environments.read("dev"), lambda each: az(each, there=True))) == []
+
+
+def test_a_network_that_lacks_a_subnet_is_found() -> None:
+    there = {"name": "vnet", "subnets": [{"name": name} for name in preflight.SUBNETS - {"jobs"}]}
+    environment = environments.read("pro")
+    environment.parameters["existingNetworkId"] = "/subscriptions/s/resourceGroups/n/providers/v"
+
+    found = preflight.problems(environment, lambda each: there if each[0] == "network" else healthy(each))
+
+    assert list(found) == ["network vnet: there is no subnet jobs"]
+
+
+def test_the_subnets_are_those_that_the_template_makes_and_names() -> None:
+    made = set(
+        re.findall(
+            r"^        name: '(\w+)'\n        properties", (INFRA / "modules/network.bicep").read_text(), re.MULTILINE
+        )
+    )
+    used = set(re.findall(r"/subnets/(\w+)'", (INFRA / "main.bicep").read_text()))
+
+    assert made == used == preflight.SUBNETS
 
 
 def test_an_environment_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from infra import access
 from tests.infra.bicep import tree
 from tests.infra.bicep.project import Project
 from tests.infra.conftest import INFRA, ROOT, data
@@ -99,6 +100,23 @@ def test_the_app_settings_are_exactly_the_fields_of_settings(app: str, project: 
 
 def test_the_platform_settings_use_no_key(project: Project) -> None:
     assert set(settings_of(project, "platformSettings")) == PLATFORM
+
+
+def test_settings_that_are_secrets_are_references_that_the_app_reads_as_its_identity(project: Project) -> None:
+    file = project.files[INFRA / "modules" / "function-app.bicep"]
+    references, app = file.named("referredSettings"), file.named("app")
+    assert references is not None
+    assert app is not None
+    properties = app.body().get("properties")
+    assert isinstance(properties, tree.Object)
+
+    assert (
+        "'@Microsoft.KeyVault(VaultName=${vaultName};SecretName=" in (INFRA / "modules/function-app.bicep").read_text()
+    )
+    assert properties.get("keyVaultReferenceIdentity") == tree.Name("identityId")
+    assert access.read().allows(
+        "events-app", "key-vault", "Microsoft.KeyVault/vaults/secrets/getSecret/action", data=True
+    )
 
 
 def test_no_app_setting_fakes_the_sign_in(project: Project) -> None:
