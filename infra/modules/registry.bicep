@@ -51,6 +51,10 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
       azureADAuthenticationAsArmPolicy: {
         status: 'disabled'
       }
+      // What was promoted leaves by pulls alone; staging must let its images be imported. Standard registries have no such policy.
+      exportPolicy: isPrivate ? {
+        status: lock ? 'disabled' : 'enabled'
+      } : null
     }
   }
 }

@@ -9,7 +9,7 @@ import pytest
 
 from tests.infra.bicep import tree
 from tests.infra.bicep.project import Project
-from tests.infra.bicep.tree import Declaration
+from tests.infra.bicep.tree import Declaration, Expr
 from tests.infra.conftest import INFRA
 
 FORBIDDEN_ROLES = {
@@ -90,6 +90,76 @@ def test_every_resource_has_the_baseline_of_its_type(resource_type: str, project
         assert isinstance(properties, tree.Object)
         given = {name: properties.get(name) for name in REQUIRED[resource_type]}
         assert given == {name: tree.Literal(value) for name, value in REQUIRED[resource_type].items()}
+
+
+DEEPER: dict[tuple[str, str], tree.Scalar] = {
+    ("Microsoft.Storage/storageAccounts", "encryption.requireInfrastructureEncryption"): True,
+    ("Microsoft.Storage/storageAccounts", "networkAcls.bypass"): "AzureServices",
+    ("Microsoft.ContainerRegistry/registries", "policies.azureADAuthenticationAsArmPolicy.status"): "disabled",
+    ("Microsoft.KeyVault/vaults", "networkAcls.bypass"): "AzureServices",
+    (
+        "Microsoft.EventGrid/systemTopics/eventSubscriptions",
+        "deadLetterWithResourceIdentity.identity.type",
+    ): "SystemAssigned",
+    ("Microsoft.Web/sites", "functionAppConfig.deployment.storage.authentication.type"): "UserAssignedIdentity",
+    ("Microsoft.Web/sites", "siteConfig.minTlsVersion"): "1.2",
+    ("Microsoft.Web/sites", "siteConfig.scmMinTlsVersion"): "1.2",
+    ("Microsoft.Web/sites", "siteConfig.ftpsState"): "Disabled",
+    ("Microsoft.Web/sites", "siteConfig.remoteDebuggingEnabled"): False,
+    ("Microsoft.Web/sites/basicPublishingCredentialsPolicies", "allow"): False,
+}
+
+
+def at(declaration: Declaration, path: str) -> Expr | None:
+    """What a resource has under a path below its properties."""
+    value: Expr | None = declaration.body().get("properties")
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, tree.Object) else None
+    return value
+
+
+@pytest.mark.parametrize(("where", "wanted"), DEEPER.items(), ids=[f"{kind} {path}" for kind, path in DEEPER])
+def test_every_resource_has_the_baseline_below_its_first_level(
+    where: tuple[str, str], wanted: tree.Scalar, project: Project
+) -> None:
+    found = [each for _, each in made(project) if kind(each) == where[0]]
+
+    assert found
+    assert [at(each, where[1]) for each in found] == [tree.Literal(wanted)] * len(found)
+
+
+CLOSED = tree.Ternary(tree.Name("isPrivate"), tree.Literal("Disabled"), tree.Literal("Enabled"))
+CLOSABLE = {
+    "Microsoft.Storage/storageAccounts",
+    "Microsoft.ContainerRegistry/registries",
+    "Microsoft.KeyVault/vaults",
+    "Microsoft.EventGrid/topics",
+    "Microsoft.MachineLearningServices/workspaces",
+    "Microsoft.MachineLearningServices/registries",
+}
+
+
+def test_what_has_a_private_endpoint_has_no_public_address(project: Project) -> None:
+    found = {path.name: each for path, each in made(project) if kind(each) in CLOSABLE}
+
+    assert {kind(each) for each in found.values()} == CLOSABLE
+    for file, each in found.items():
+        assert at(each, "publicNetworkAccess") == CLOSED, file
+    for file in ("storage.bicep", "key-vault.bicep"):
+        rule = tree.Ternary(tree.Name("isPrivate"), tree.Literal("Deny"), tree.Literal("Allow"))
+        assert at(found[file], "networkAcls.defaultAction") == rule, file
+
+
+def test_a_private_healthy_registry_lets_nothing_be_imported_from_it(project: Project) -> None:
+    declared = project.files[INFRA / "modules" / "registry.bicep"].named("registry")
+    assert declared is not None
+    policy = at(declared, "policies.exportPolicy")
+
+    assert isinstance(policy, tree.Ternary)
+    assert isinstance(policy.then, tree.Object)
+    assert policy.then.get("status") == tree.Ternary(
+        tree.Name("lock"), tree.Literal("disabled"), tree.Literal("enabled")
+    )
 
 
 def test_only_the_account_of_mounted_shares_may_be_opened_by_its_key(project: Project) -> None:
