@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from trainer.config import ConfigError, load_config
+from trainer.config import ConfigError, changed, load_config
 from trainer.progress import Progress
 from trainer.run_lock import LockedError, LostError
 
@@ -22,21 +22,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--workdir", required=True, help="folder, mounted share, or https://<account>.blob.core.windows.net/..."
     )
     parser.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field, as a sweep does"
+    )
+    parser.add_argument(
         "--stale-after", type=float, default=12.0, help="seconds after which a silent lock is taken over"
     )
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     progress = Progress()
     try:
-        return _run(options.config, options.workdir, options.stale_after, progress)
+        return _run(options, progress)
     except (LockedError, LostError) as error:
         progress.tell("locked", message=str(error))
         return LOCKED
 
 
-def _run(config: str, workdir: str, stale_after: float, progress: Progress) -> int:
+def _run(options: argparse.Namespace, progress: Progress) -> int:
     try:
-        chosen = load_config(config)
+        chosen = changed(load_config(options.config), options.set)
     except ConfigError as error:
         progress.tell("refused", message=str(error))
         return REFUSED
@@ -45,7 +48,7 @@ def _run(config: str, workdir: str, stale_after: float, progress: Progress) -> i
     from trainer.training import RefusedError
 
     try:
-        outcome = train_and_evaluate(chosen, workdir, progress=progress, stale_after=stale_after)
+        outcome = train_and_evaluate(chosen, options.workdir, progress=progress, stale_after=options.stale_after)
     except (DataError, RefusedError) as error:
         progress.tell("refused", message=str(error))
         return REFUSED

@@ -117,6 +117,19 @@ def load_config(name_or_file: str) -> Config:
     return from_values(values, default_name=path.stem)
 
 
+def changed(config: Config, assignments: list[str]) -> Config:
+    """With fields set from `name=value`; the value is TOML, or plain text where the field is text."""
+    values = {}
+    for assignment in assignments:
+        name, _, text = assignment.partition("=")
+        is_text = isinstance(getattr(config, name, ""), str)
+        try:
+            values[name] = text if is_text else tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{assignment}: {error}") from error
+    return _replaced(config, values)
+
+
 def from_values(values: dict[str, Any], default_name: str) -> Config:
     """A configuration from plain values; an unknown name or a value of another type is refused."""
     values = dict(values)
@@ -124,10 +137,14 @@ def from_values(values: dict[str, Any], default_name: str) -> Config:
     if base is not None and base not in NAMED:
         raise ConfigError(f"base {base!r} is not one of {', '.join(NAMED)}")
     start = NAMED[base] if base else Config(name=default_name)
+    return _replaced(start, {"name": default_name} | values)
+
+
+def _replaced(start: Config, values: dict[str, Any]) -> Config:
     known = {field.name: type(getattr(start, field.name)) for field in dataclasses.fields(Config)}
     for name, value in values.items():
         if name not in known:
-            raise ConfigError(f"{default_name}: unknown field {name!r}; known: {', '.join(known)}")
+            raise ConfigError(f"{start.name}: unknown field {name!r}; known: {', '.join(known)}")
         if type(value) is not known[name] and not (known[name] is float and type(value) is int):
-            raise ConfigError(f"{default_name}: {name} must be {known[name].__name__}, not {value!r}")
-    return dataclasses.replace(start, **({"name": default_name} | values))
+            raise ConfigError(f"{start.name}: {name} must be {known[name].__name__}, not {value!r}")
+    return dataclasses.replace(start, **values)

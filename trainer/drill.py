@@ -15,7 +15,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, override
@@ -78,10 +78,17 @@ class _Told(Progress):
         self._connection.send((event, values))
 
 
-def live(config: Config, workdir: Path, kill_at: tuple[int, float] | None = None, *, exports: bool = False) -> Life:
+def live(
+    config: Config,
+    workdir: Path,
+    kill_at: tuple[int, float] | None = None,
+    *,
+    exports: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Life:
     """One process; `kill_at` is a step and the seconds after it at which SIGKILL comes."""
     ours, theirs = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_child, args=(config, str(workdir), theirs, exports))
+    process = _CONTEXT.Process(target=_child, args=(config, str(workdir), theirs, exports, dict(environment or {})))
     began, first = time.monotonic(), 0.0
     process.start()
     theirs.close()
@@ -129,8 +136,8 @@ def drill(config: Config, kills: int, chance: random.Random, folder: Path) -> Dr
     return Drill(undisturbed, tuple(lives))
 
 
-def _child(config: Config, workdir: str, connection: Connection, exports: bool) -> None:
-    os.environ["TRAINER_METADATA_URL"] = "off"
+def _child(config: Config, workdir: str, connection: Connection, exports: bool, environment: dict[str, str]) -> None:
+    os.environ.update({"TRAINER_METADATA_URL": "off"} | environment)
     told = _Told(connection)
     from trainer.run import train_and_evaluate
 

@@ -125,14 +125,33 @@ class Engine:
         return Share(context.input_pipeline_id * replicas, replicas, context.num_replicas_in_sync)
 
     def _train_step(self, images: Any, labels: Any, leaving: Any) -> Any:
-        parts, told = self.strategy.run(self._replica_step, args=(images, labels, leaving))
+        parts, told, statistics = self.strategy.run(self._replica_step, args=(images, labels, leaving))
+        self._average_statistics(statistics)
         self._totals.assign_add(self.strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None))
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, told, axis=None)
 
-    def _replica_step(self, images: Any, labels: Any, leaving: Any) -> tuple[Any, Any]:
+    def _replica_step(self, images: Any, labels: Any, leaving: Any) -> tuple[Any, Any, Any]:
         gradients, sums = self._gradients(images, labels)
         self.optimizer.apply(gradients, self.model.trainable_variables)
-        return sums, leaving
+        return sums, leaving, self._statistics()
+
+    def _shared(self) -> list[Any]:
+        """What every replica computes for its own part of the batch: batch statistics; none where there is one replica."""
+        if self.strategy.num_replicas_in_sync == 1:
+            return []
+        return [each for each in self.model.non_trainable_variables if each.dtype.startswith("float")]
+
+    def _statistics(self) -> Any:
+        return tf.concat([tf.zeros(1), *(tf.reshape(each.value, [-1]) for each in self._shared())], axis=0)
+
+    def _average_statistics(self, statistics: Any) -> None:
+        """Keras leaves each replica its own batch statistics; a checkpoint holds one state, so they are averaged."""
+        if not self._shared():
+            return
+        mean = self.strategy.reduce(tf.distribute.ReduceOp.MEAN, statistics, axis=None)
+        sizes = [1, *(int(np.prod(each.shape)) for each in self._shared())]
+        for variable, part in zip(self._shared(), tf.split(mean, sizes)[1:], strict=True):
+            variable.value.assign(tf.reshape(part, variable.shape))
 
     def _forward_and_back(self, images: Any, labels: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:

@@ -15,6 +15,7 @@ from trainer.notices import Notice, ScheduledEvents, signals, urls_from_environm
 from trainer.places import Folder, Place
 from trainer.progress import Progress
 from trainer.run_lock import STALE_AFTER, RunLock
+from trainer.tracking import report
 
 if TYPE_CHECKING:
     from trainer.training import Outcome, Training
@@ -53,6 +54,7 @@ def train_and_evaluate(
             if exports:
                 _export_best(training, place, outcome, scratch, progress)
             lock.check()
+            report(outcome.history, os.environ)
             place.write(_RESULT, [json.dumps(_result(outcome), indent=2).encode()])
         _mirror(place, scratch)
         progress.tell("done" if outcome.finished else "evicted", **_result(outcome), reason=notice.reason)

@@ -24,7 +24,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 def test_preempt_saves_within_a_second_and_exits_with_a_status_that_means_resume_me(tmp_path: Path) -> None:
-    long = dataclasses.replace(SHORT, epochs=15, save_every_steps=10_000)
+    long = dataclasses.replace(SHORT, epochs=8, save_every_steps=10_000)
     config = tmp_path / "config.json"
     config.write_text(json.dumps(long.as_json()))
     metadata = ScheduledEvents("spot-vm-0")

@@ -1,0 +1,70 @@
+"""The jobs are valid to the SDK that submits them, and call commands that there are; the image's own tests pass here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # azure-ai-ml's own, of marshmallow
+
+_ROOT = Path(__file__).parents[2]
+_JOBS = _ROOT / "trainer" / "jobs"
+
+
+@pytest.mark.parametrize("name", ["train", "train-two-workers", "sweep", "retraining"])
+def test_a_job_is_valid_to_the_sdk(name: str) -> None:
+    from azure.ai.ml import load_job
+
+    job: Any = load_job(_JOBS / f"{name}.yml")
+    parts = job.jobs.values() if name == "retraining" else [job.trial if name == "sweep" else job]
+    commands = [each.command for each in parts]
+    for command in commands:
+        module = command.split("python -m ")[1].split()[0]
+        file = _ROOT / Path(*module.split("."))
+        assert file.with_suffix(".py").exists() or (file / "__main__.py").exists(), command
+
+
+def test_the_schedule_starts_the_retraining_pipeline() -> None:
+    from azure.ai.ml.entities._load_functions import load_schedule
+
+    schedule: Any = load_schedule(_JOBS / "schedule.yml")
+    assert list(schedule.create_job.jobs) == ["check", "train", "evaluate", "register"]
+    assert schedule.trigger.expression == "0 3 * * 1"
+
+
+def test_the_images_own_tests_pass_outside_the_image_too(tmp_path: Path) -> None:
+    shutil.copytree(_ROOT / "trainer", tmp_path / "trainer")
+    shutil.copytree(_ROOT / "trainer" / "image" / "tests", tmp_path / "tests")
+    command = ["-m", "unittest", "discover", "--start-directory", "tests", "--top-level-directory", "."]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"), [(["--config", "X"], "trainer --config X"), (["echo", "a b"], "a b")]
+)
+def test_the_entrypoint_gives_options_to_the_trainer_and_runs_other_commands(
+    arguments: list[str], expected: str, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nshift\necho "$@"\n')
+    python.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    entrypoint = _ROOT / "trainer" / "image" / "entrypoint"
+    done = subprocess.run([entrypoint, *arguments], env={"PATH": path}, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
