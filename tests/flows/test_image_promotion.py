@@ -574,6 +574,38 @@ def test_a_settled_tag_is_announced_and_the_last_one_ends_the_work(
     assert (type(step.state), _names(step)) == (after, commands)
 
 
+SUPERSEDED_IN: dict[str, type[Any]] = {
+    "inspecting": st.Superseded,
+    "testing": st.Superseded,
+    "testing-running": st.Superseded,
+    "importing": st.Importing,
+    "copying": st.CopyingReferrers,
+    "attesting": st.Attesting,
+    "tagging": st.Superseded,
+    "rejected-test": st.Rejected,
+    "ignored": st.Ignored,
+    "errored-test": st.Errored,
+}
+"""Before it is copied an image ends at once; later it is completed, so that nothing half done stays, and ends at its tag."""
+
+
+@pytest.mark.parametrize(("name", "after"), SUPERSEDED_IN.items(), ids=SUPERSEDED_IN.keys())
+def test_an_image_may_be_superseded_in_every_state(name: str, after: type[Any]) -> None:
+    step = _decide(IMAGE_STATES[name], settled("superseded", detail=image("b").digest))
+    assert type(step.state) is after
+    assert [claim.status for claim in step.state.work.claims] == ["superseded"]
+
+
+def test_an_image_superseded_while_it_is_copied_is_attested_and_takes_no_tag() -> None:
+    step = _story(
+        settled("superseded", detail=image("b").digest),
+        im.ImageImported(3, already=False, at=LATER),
+        im.RecordAttached(4, RECORD, LATER),
+        state=IMAGE_STATES["importing"],
+    )
+    assert (type(step.state), _names(step)) == (st.Superseded, ["Tidegate.ImageSuperseded"])
+
+
 def test_an_answer_overtaken_by_the_one_to_a_newer_push_is_not_announced_twice() -> None:
     again = _decide(IMAGE_STATES["tagging"], pushed(5)).state
     newer = _decide(again, settled("kept", 5))
