@@ -52,7 +52,7 @@ class Data:
 def load_data(source: str, image_size: int) -> Data:
     """Open what `Config.data` names. `image_size` is where images that are kept in memory are resized to, once."""
     if source == "silhouettes":
-        return _silhouettes()
+        return _silhouettes(image_size)
     if source.startswith("tfds:"):
         from trainer.tfds_data import load_tfds
 
@@ -115,10 +115,12 @@ def resized(image: npt.ArrayLike, image_size: int) -> Image:
     return result
 
 
-def _silhouettes() -> Data:
+def _silhouettes(image_size: int) -> Data:
     with np.load(_PACKAGED, allow_pickle=False) as packed:
         images = np.unpackbits(packed["images"], axis=1).reshape(-1, 28, 28, 1) * np.uint8(255)
         labels, names = packed["labels"].astype(np.int64), tuple(str(name) for name in packed["names"])
+    if image_size != images.shape[1]:
+        images = np.stack([resized(image, image_size) for image in images])
     # Labels alternate, so blocks of whole rounds keep the classes balanced in both parts.
     test = np.arange(len(labels)) // len(names) % _PACKAGED_TEST_SHARE == 0
     digest = hashlib.sha256(_PACKAGED.read_bytes()).hexdigest()

@@ -79,7 +79,7 @@ def test_epochs_are_reported_to_a_tracking_server_when_there_is_one(
     import mlflow
 
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    mlflow.set_tracking_uri(f"file://{tmp_path}")
+    mlflow.set_tracking_uri(f"file://{tmp_path}/runs")
     assert report(history, {"MLFLOW_TRACKING_URI": "set above"})
     [run] = mlflow.MlflowClient().search_runs(["0"])
     assert run.data.metrics == {"test_loss": 0.5, "test_accuracy": 0.75}

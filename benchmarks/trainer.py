@@ -1,0 +1,233 @@
+"""What keeping a run safe costs: checkpoints beside Keras's, steps lost, time to resume, images a second beside a bound.
+
+`make bench-trainer` prints a table and writes build/bench-trainer.json. Everything is measured in one process after another
+on one machine; wall-clock figures of a busy machine are worth little, ratios more.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import Aim, Figure, table, write
+from trainer.config import QUICKTEST, Config
+from trainer.drill import drill
+
+MOBILE = Config(name="MOBILE", data="silhouettes", image_size=96, epochs=3, batch=32)
+"""MobileNetV3Small and Adam: 501 variables, 18 MB; the model that checkpoints are measured with."""
+_STEPS = 40
+_SAVES = 5
+
+
+def checkpoint_figures(folder: Path) -> list[Figure]:
+    """The cost of one checkpoint beside Keras's ways, and of all of them at the default interval, in one process."""
+    from trainer.datasets import load_data
+    from trainer.engine import Engine, choose_strategy, prepare_process
+    from trainer.places import Folder
+    from trainer.saver import Saver
+    from trainer.store import Store
+
+    prepare_process(MOBILE)
+    engine = Engine(MOBILE, load_data(MOBILE.data, MOBILE.image_size), choose_strategy())
+    batches = engine.batches(0)
+    for _ in range(5):  # tracing
+        engine.step(next(batches))
+    step_s = _timed(lambda: _run(engine, batches), 2) / _STEPS
+    saver = Saver(Store(Folder(folder / "own"), 3, sys.stderr.write), lambda: None, lambda: None)
+    blocked, durable = [], []
+    for number in range(_SAVES):
+        began = time.perf_counter()
+        saver.save({"step": number}, engine.snapshot, best=False, wait=False)
+        blocked.append(time.perf_counter() - began)
+        saver.wait()
+        durable.append(time.perf_counter() - began)
+    saver.close()
+    own = statistics.median(durable)
+    weights = _timed(lambda: engine.model.save_weights(folder / "keras.weights.h5"), _SAVES)
+    whole = _timed(lambda: engine.model.save(folder / "keras.keras"), 3)
+    interval = MOBILE.save_every_steps * step_s
+    seconds = min(interval, MOBILE.save_every_seconds)
+    synthetic = next(batches)
+    bound = _timed(lambda: [engine.step(synthetic) for _ in range(_STEPS)], 2) / _STEPS
+    return [
+        Figure("blocked by one checkpoint", 1000 * statistics.median(blocked), "ms"),
+        Figure(
+            "training blocked at the default interval",
+            100 * statistics.median(blocked) / seconds,
+            "%",
+            None,
+            Aim("value", "<=", 1.0),
+        ),
+        Figure(
+            "one durable checkpoint / Keras save_weights", 1000 * own, "ms", 1000 * weights, Aim("ratio", "<=", 0.2)
+        ),
+        Figure("one durable checkpoint / Keras save", 1000 * own, "ms", 1000 * whole),
+        Figure(
+            "restore, verified",
+            1000 * _timed(lambda: _restore(engine, folder / "own"), 3),
+            "ms",
+            None,
+            Aim("value", "<=", 500),
+        ),
+        Figure(
+            "images per second / the same batch again and again", MOBILE.batch / step_s, "1/s", MOBILE.batch / bound
+        ),
+    ]
+
+
+def overhead_figures(folder: Path) -> list[Figure]:
+    """Time inside saving, over all of training, in the trainer and in Keras's two ways: one model, one save every 20 steps."""
+    from trainer.datasets import load_data
+    from trainer.engine import Engine, choose_strategy
+
+    config = dataclasses.replace(QUICKTEST, save_every_steps=20)
+    data = load_data(config.data, config.image_size)
+    shares = {}
+    for name in ("BackupAndRestore", "a file an epoch, as in the tutorial"):
+        engine = Engine(config, data, choose_strategy())
+        shares[name] = _fit_share(engine, name, folder / name[:6])
+    own = _own_share(config, folder / "share")
+    return [
+        Figure(f"time in saving every 20 steps of {config.model} / Keras {name}", 100 * own, "%", 100 * share)
+        for name, share in shares.items()
+    ]
+
+
+def drill_figures(folder: Path, kills: int, seed: int) -> list[Figure]:
+    """Kills at random moments."""
+    result = drill(QUICKTEST, kills, random.Random(seed), folder)
+    cold = result.undisturbed.to_first_step_s
+    warm = statistics.median([life.to_first_step_s for life in result.lives[1:]] or [0.0])
+    end = result.lives[-1].result or {}
+    return [
+        Figure(
+            f"runs bit for bit the same after {len(result.lives) - 1} kills",
+            float(result.same),
+            "of 1",
+            None,
+            Aim("value", ">=", 1),
+        ),
+        Figure(
+            "most steps lost by a kill / save_every_steps",
+            max(result.lost, default=0),
+            "steps",
+            QUICKTEST.save_every_steps,
+            Aim("ratio", "<=", 1),
+        ),
+        Figure("process start to first step when resumed", warm, "s", cold),
+        Figure("what the resume adds", float(end.get("restore_s", 0.0)), "s", None, Aim("value", "<=", 0.5)),
+    ]
+
+
+def _run(engine: Any, batches: Any) -> None:
+    for _ in range(_STEPS):
+        engine.step(next(batches))
+
+
+def _restore(engine: Any, folder: Path) -> None:
+    from trainer.places import Folder
+    from trainer.store import Store
+
+    checkpoint = Store(Folder(folder), 3, sys.stderr.write).newest()
+    if checkpoint is not None:
+        engine.restore(checkpoint.arrays)
+
+
+def _own_share(config: Config, folder: Path) -> float:
+    from trainer.run import train_and_evaluate
+
+    outcome = train_and_evaluate(config, str(folder), exports=False)
+    return float(outcome.facts["blocked_s"]) / float(outcome.facts["seconds"])
+
+
+def _fit_share(engine: Any, name: str, folder: Path) -> float:
+    """`model.fit` over as many steps, with Keras's callback; the seconds inside the callback are its own."""
+    import keras
+
+    folder.mkdir()
+    if name == "BackupAndRestore":
+        callback = keras.callbacks.BackupAndRestore(folder, save_freq=20, delete_checkpoint=False)
+    else:
+        callback = keras.callbacks.ModelCheckpoint(folder / "Models.{epoch}-{val_loss:.2f}.keras")
+    spent = [0.0]
+    for hook in ("on_train_batch_end", "on_epoch_end"):
+        setattr(callback, hook, _measured(getattr(callback, hook), spent))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    engine.model.compile(engine.optimizer, loss)
+    images, labels = _arrays(engine.data.train)
+    test = _arrays(engine.data.test)
+    began = time.perf_counter()
+    engine.model.fit(
+        images,
+        labels,
+        batch_size=engine.config.batch,
+        epochs=engine.config.epochs,
+        validation_data=test,
+        callbacks=[callback],
+        verbose=0,
+    )
+    return spent[0] / (time.perf_counter() - began)
+
+
+def _arrays(split: Any) -> tuple[Any, Any]:
+    import numpy as np
+
+    images = np.stack([split.read(number) for number in range(len(split))]).astype(np.float32)
+    return images.repeat(3 // images.shape[-1], axis=-1), split.labels
+
+
+def _measured(call: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
+    def measured(*arguments: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        result = call(*arguments, **named)
+        spent[0] += time.perf_counter() - began
+        return result
+
+    return measured
+
+
+def _timed(call: Callable[[], Any], times: int) -> float:
+    """Median seconds."""
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
+
+
+def main() -> int:
+    """0 whatever the figures are: a busy machine misses aims."""
+    os.environ["TRAINER_METADATA_URL"] = "off"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    folder = Path(tempfile.mkdtemp(prefix="bench-trainer-"))
+    try:
+        figures = drill_figures(folder / "drill", int(os.environ.get("BENCH_KILLS", "5")), seed=1)
+        figures += checkpoint_figures(_made(folder / "checkpoints"))
+        figures += overhead_figures(_made(folder / "overhead"))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(table(figures))
+    conditions = (
+        f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}, checkpoints on {tempfile.gettempdir()}"
+    )
+    write(Path("build/bench-trainer.json"), conditions, figures)
+    return 0
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(main())
