@@ -1,7 +1,7 @@
 # Everything a person or CI does with this project, by name. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test test-trainer check check-infra e2e drill bench bench-trainer bench-scoring lock setup setup-python setup-az \
+.PHONY: help demo demo-job mail up down status test test-trainer check check-infra e2e drill bench bench-trainer bench-scoring lock setup setup-python setup-az \
   setup-trainer clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
@@ -17,6 +17,12 @@ help: ## List the targets
 
 demo: setup ## Start everything, push an image and watch it through the gates
 	@$(python) -m local.demo
+
+demo-job: setup ## Fail a real job and show its mail, then evict a training job and see it go on
+	@$(python) -m local.demo.job
+
+mail: ## Print the mails that the local stack has sent
+	@$(python) -m local mail
 
 up: setup ## Start the local stack: Azure on this machine
 	@$(python) -m local up

@@ -1,4 +1,4 @@
-"""Command line of the local stack: up, down, status, env."""
+"""Command line of the local stack: up, down, status, env; and what can happen to jobs: fail-run, evict, storm, mail."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from local import world
+from local import job_cases, job_site, world
 from local.ports import ports
+from local.site import Site
 from local.stack import STATE, Stack
 from local.supervisor import StackError, State
 
@@ -23,8 +24,10 @@ def main() -> int:
         stack = Stack(options.state, ports(), print)
         if options.command == "env":
             return _env(stack, options.principal, options.json)
+        if options.command in _CASES:
+            return _case(Site(stack), options.command, getattr(options, "count", 0))
         return {"up": _up, "down": _down, "status": _status}[options.command](stack, options.json)
-    except (StackError, ValueError) as error:
+    except (StackError, ValueError, RuntimeError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -37,16 +40,43 @@ def _arguments() -> argparse.ArgumentParser:
         ("up", "start what does not run"),
         ("down", "stop everything"),
         ("status", "what runs, and where"),
+        ("fail-run", "submit a job that fails; a mail follows"),
+        ("evict", "start a training job on a spot compute and take its node away; a resubmission follows"),
+        ("storm", "let many jobs fail at once; a few mails and digests follow"),
+        ("mail", "print the mails that were sent"),
         ("env", 'variables for a shell that talks to the local Azure: eval "$(python -m local env)"'),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(json=False)
         if name in {"status", "env"}:
             command.add_argument("--json", action="store_true", help="print JSON")
+        if name == "storm":
+            command.add_argument("count", type=int, help="how many")
         if name == "env":
             who = "who the shell is in Azure: a principal of infra/data/roles.json (default: owner, who may do everything)"
             command.add_argument("--as", dest="principal", metavar="PRINCIPAL", default=world.OWNER, help=who)
     return parser
+
+
+_CASES = ("fail-run", "evict", "storm", "mail")
+
+
+def _case(site: Site, command: str, count: int) -> int:
+    if command == "mail":
+        for mail in job_site.mails(site, ""):
+            job_cases.print_mail(mail)
+            print()
+        print(f"In a browser: http://127.0.0.1:{site.stack.ports.cloud}/mail")
+        return 0
+    match command:
+        case "fail-run":
+            made = job_cases.fail_run(site)
+        case "evict":
+            made = job_cases.evict(site)
+        case _:
+            made = job_cases.storm(site, count)
+    print(f"{made} ({command}); what comes of it: python -m local mail")
+    return 0
 
 
 def _up(stack: Stack, _json: bool) -> int:

@@ -188,11 +188,12 @@ def _show_next(console: Console, site: Site, good: Candidate, bad: Candidate) ->
         f"{bad.tag} all the same": f"curl -H \"x-functions-key: $KEY\" {api}/promotions -d '{wish}'",
         "the API's description": f"curl {api}/openapi.json",
         "az and skopeo": 'eval "$(.venv/bin/python -m local env)"',
+        "a failed job, an evicted one": "make demo-job",
         "stop everything": "make down",
     }
     console.print("\n[bold]Next[/bold] (the stack stays up)")
     for label, command in steps.items():
-        console.print(Text(f"  {label + ':':22} {command}"))
+        console.print(Text(f"  {label + ':':29} {command}"))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.gates import load, loading
+from tidegate.gates import alert_loading, load, loading
 from tidegate.gates.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +38,11 @@ def documented_keys(heading: str) -> tuple[str, ...]:
         ("### test", loading.TEST_KEYS),
         ("### require", loading.REQUIRE_KEYS),
         ("### promote", (*loading.PROMOTE_KEYS, *loading.REFERRERS_KEYS)),
+        ("### alerts", alert_loading.ALERT_KEYS),
+        ("#### rate", alert_loading.RATE_KEYS),
+        ("#### resubmit", alert_loading.RESUBMIT_KEYS),
+        ("#### causes", alert_loading.CAUSE_KEYS),
+        ("#### routes", (*alert_loading.ROUTE_KEYS, *alert_loading.ROUTE_MATCH_KEYS)),
     ],
 )
 def test_every_key_has_its_line(heading: str, keys: tuple[str, ...]) -> None:
