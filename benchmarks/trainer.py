@@ -42,7 +42,7 @@ def checkpoint_figures(folder: Path) -> list[Figure]:
     for _ in range(5):  # tracing
         engine.step(next(batches))
     step_s = _timed(lambda: _run(engine, batches), 2) / _STEPS
-    saver = Saver(Store(Folder(folder / "own"), 3, sys.stderr.write), lambda: None, lambda: None)
+    saver = Saver(Store(Folder(folder / "own"), 3, lambda _: None), lambda: None, lambda: None)
     blocked, durable = [], []
     for number in range(_SAVES):
         began = time.perf_counter()
@@ -137,7 +137,7 @@ def _restore(engine: Any, folder: Path) -> None:
     from trainer.places import Folder
     from trainer.store import Store
 
-    checkpoint = Store(Folder(folder), 3, sys.stderr.write).newest()
+    checkpoint = Store(Folder(folder), 3, lambda _: None).newest()
     if checkpoint is not None:
         engine.restore(checkpoint.arrays)
 

@@ -52,8 +52,8 @@ def answer(request: Any, detector: Detector) -> Any:
         body = _body(request, detector.limits)
         if request.mimetype == "application/json":
             images = _batch(body, detector.limits)
-            return _json([_detections(image, detector) for image in images])
-        return _json(_detections(body, detector))
+            return _json([detections(image, detector) for image in images])
+        return _json(detections(body, detector))
     except ImageError as error:
         return _refusal(error.status, str(error))
 
@@ -103,7 +103,8 @@ def _batch(body: bytes, limits: Limits) -> list[bytes]:
     return decoded
 
 
-def _detections(data: bytes, detector: Detector) -> list[dict[str, Any]]:
+def detections(data: bytes, detector: Detector) -> list[dict[str, Any]]:
+    """What one image is answered with."""
     return [each.as_json() for each in detector.detect(decode(data, detector.side, detector.limits))]
 
 

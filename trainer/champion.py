@@ -14,7 +14,7 @@ import numpy as np
 
 from trainer.config import from_values
 from trainer.datasets import Data, load_data
-from trainer.export import verify
+from trainer.manifest import verify
 
 _BATCH = 64
 

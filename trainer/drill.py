@@ -87,8 +87,8 @@ def live(
     environment: Mapping[str, str] | None = None,
 ) -> Life:
     """One process; `kill_at` is a step and the seconds after it at which SIGKILL comes."""
-    ours, theirs = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_child, args=(config, str(workdir), theirs, exports, dict(environment or {})))
+    ours, theirs = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_child, args=(config, str(workdir), theirs, exports, dict(environment or {})))
     began, first = time.monotonic(), 0.0
     process.start()
     theirs.close()
@@ -156,7 +156,7 @@ def _context() -> Any:
     return context
 
 
-_CONTEXT = _context()
+CONTEXT = _context()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

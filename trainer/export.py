@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from trainer.config import Config
 from trainer.datasets import Data
+from trainer.manifest import digest_of, sha256_of
 
 _SAMPLES = 4
 
@@ -60,29 +60,13 @@ def export(model: Any, config: Config, data: Data, facts: Mapping[str, Any], fol
     manifest = {
         "model": config.model, "config": config.as_json(), "data": data.digest, "labels": data.label_names,
         "image_size": config.image_size, "samples": samples, **facts, **_origin(),
-        "files": {str(path.relative_to(part)): _sha256(path) for path in sorted(part.rglob("*")) if path.is_file()},
+        "files": {str(path.relative_to(part)): sha256_of(path) for path in sorted(part.rglob("*")) if path.is_file()},
     }  # fmt: skip
     manifest["digest"] = digest_of(manifest["files"])
     (part / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
     return folder
-
-
-def digest_of(files: Mapping[str, str]) -> str:
-    """One SHA-256 of an export: over the names and hashes of its files."""
-    return "sha256:" + hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()
-
-
-def verify(folder: Path) -> dict[str, Any]:
-    """The manifest of an export whose files are all as they were written; raises ValueError otherwise."""
-    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-    for name, sha256 in manifest["files"].items():
-        if not (folder / name).is_file() or _sha256(folder / name) != sha256:
-            raise ValueError(f"{folder / name} is not what was exported")
-    if digest_of(manifest["files"]) != manifest["digest"]:
-        raise ValueError(f"{folder}/manifest.json: its digest does not match its files")
-    return manifest
 
 
 def _lite(serving: Serving) -> bytes:
@@ -118,7 +102,3 @@ def _origin() -> dict[str, str]:
         "image": os.environ.get("TRAINER_IMAGE", "unknown"),
         "revision": os.environ.get("TRAINER_REVISION", "unknown"),
     }
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.export import verify
+from trainer.manifest import verify
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ import re
 import shutil
 import socket
 import statistics
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -141,6 +143,12 @@ def test_a_body_that_breaks_off_is_refused(service: LocalService) -> None:
 
 
 def test_the_descriptions_beside_the_scripts_are_the_current_ones() -> None:
-    for folder in (_EXAMPLES.parent / "skeleton", _EXAMPLES / "classifier", _EXAMPLES / "classifier_tensorflow"):
+    for folder in (_EXAMPLES.parent / "skeleton", *(path.parent for path in _EXAMPLES.glob("*/score.py"))):
         assert json.loads((folder / "swagger2.json").read_text()) == swagger.version_2()
         assert json.loads((folder / "swagger3.json").read_text()) == swagger.version_3()
+
+
+def test_the_images_own_test_passes_outside_the_image_too(tmp_path: Path) -> None:
+    shutil.copytree(_EXAMPLES.parent, tmp_path / "scoring")
+    shutil.copy(_EXAMPLES.parent / "selftest.py", tmp_path / "selftest.py")
+    subprocess.run([sys.executable, "selftest.py", "--quick"], cwd=tmp_path, check=True, timeout=120)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.trainer.arm import Arm, Credential
 from tests.trainer.runs import Undisturbed
-from trainer.export import verify
+from trainer.manifest import verify
 from trainer.register import register, workspace_client
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # azure-ai-ml's own, of marshmallow

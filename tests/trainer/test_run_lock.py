@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from trainer.drill import CONTEXT
 from trainer.places import Folder
 from trainer.run_lock import NAME, LockedError, LostError, RunLock
 
@@ -30,6 +31,19 @@ def lease(place: Folder, **changes: object) -> bytes:
     ).encode()
     place.write(NAME, [content])
     return content
+
+
+def leave_a_lock(place: Folder) -> None:
+    """As a process that was killed does."""
+    child = CONTEXT.Process(target=take_and_die, args=(place,))
+    child.start()
+    child.join()
+    assert (place.root / NAME).exists()
+
+
+def take_and_die(place: Folder) -> None:
+    RunLock(place, 60.0, 60.0).acquire(lambda _: None)
+    os._exit(0)
 
 
 def test_a_second_trainer_is_refused_while_the_first_one_lives(place: Folder) -> None:
@@ -64,11 +78,7 @@ def test_a_lock_of_another_machine_that_is_renewed_is_respected(place: Folder) -
 
 
 def test_a_dead_process_of_this_machine_is_known_at_once(place: Folder) -> None:
-    child = os.fork()
-    if child == 0:
-        RunLock(place, 60.0, 60.0).acquire(lambda _: None)
-        os._exit(0)
-    os.waitpid(child, 0)
+    leave_a_lock(place)
     began = time.monotonic()
     mine = RunLock(place, 60.0, 60.0)
     mine.acquire(lambda _: None)
@@ -77,11 +87,7 @@ def test_a_dead_process_of_this_machine_is_known_at_once(place: Folder) -> None:
 
 
 def test_a_process_number_that_was_given_away_again_is_no_owner(place: Folder) -> None:
-    child = os.fork()
-    if child == 0:
-        RunLock(place, 60.0, 60.0).acquire(lambda _: None)
-        os._exit(0)
-    os.waitpid(child, 0)
+    leave_a_lock(place)
     owner = json.loads(place.read(NAME))
     place.write(NAME, [json.dumps(owner | {"pid": os.getpid(), "started": "1"}).encode()])
     mine = RunLock(place, 60.0, 60.0)

@@ -6,9 +6,9 @@ import contextlib
 import itertools
 import os
 import random
-import signal
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tests.azurite import Azurite, azurite
 from tests.trainer.places import DiedError, Share
 from trainer.blob_place import BlobPlace
 from trainer.checkpoint import Checkpoint, DamagedError, decode, encode, sha256_of, state_digest
+from trainer.drill import CONTEXT
 from trainer.places import Folder, Place
 from trainer.store import Store
 
@@ -142,17 +143,19 @@ def test_writers_killed_at_random_moments_lose_nothing_that_was_published_and_le
 ) -> None:
     chance = random.Random(3)  # noqa: S311  # when to kill
     for number in range(KILLS):
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            write_for_ever(tmp_path, writer)
-        os.close(writer)
-        os.read(reader, 8)  # it has begun
+        reader, writer = CONTEXT.Pipe(duplex=False)
+        child = CONTEXT.Process(target=write_for_ever, args=(tmp_path, writer))
+        child.start()
+        writer.close()
+        assert reader.poll(60), "it has not begun"
         time.sleep(chance.uniform(0, 0.03))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        acknowledged = max(os.read(reader, 10**6), default=0)
-        os.close(reader)
+        child.kill()
+        child.join()
+        acknowledged = 0
+        with contextlib.suppress(EOFError):
+            while True:
+                acknowledged = reader.recv()
+        reader.close()
         warnings: list[str] = []
         newest = Store(Folder(tmp_path), 2, warnings.append).newest()
         assert newest is not None, number
@@ -164,14 +167,14 @@ def test_writers_killed_at_random_moments_lose_nothing_that_was_published_and_le
 KILLS = int(os.environ.get("TRAINER_TEST_KILLS", "40"))
 
 
-def write_for_ever(folder: Path, writer: int) -> None:
-    """In a process of its own; one byte, the step, for every checkpoint that was published."""
+def write_for_ever(folder: Path, told: Connection) -> None:
+    """In a process of its own; says the step of every checkpoint that was published."""
     store = Store(Folder(folder), 2, lambda _: None)
     store.sweep()
     first = store.newest()
-    for step in itertools.count(1 if first is None else first.step % 200 + 1):
+    for step in itertools.count(1 if first is None else first.step + 1):
         store.publish(checkpoint(step, 20_000), best=False)
-        os.write(writer, bytes([step]))
+        told.send(step)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int64", "bool", "uint32"])

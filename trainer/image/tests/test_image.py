@@ -48,7 +48,7 @@ class ImageTest(unittest.TestCase):
         self.assertEqual(process.returncode, 0, told[-1])
         self.assertEqual((told[0]["event"], told[0]["exact"]), ("resumed", "yes"))
 
-        from trainer.export import verify
+        from trainer.manifest import verify
 
         manifest = verify(self.folder / "run" / "export")
         self.assertGreater(manifest["metrics"]["test_accuracy"], 0.5)

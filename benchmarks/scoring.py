@@ -1,0 +1,156 @@
+"""Scoring over HTTP beside a direct call of the model and beside the bare server: LiteRT, TensorFlow, an empty `run`.
+
+`make bench-scoring` prints a table and writes build/bench-scoring.json. Client and server share the machine's cores.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import http.client
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.figures import Aim, Figure, percentile, table, write
+from scoring.local_service import LocalService
+
+_EXAMPLES = Path(__file__).parents[1] / "scoring" / "examples"
+_EMPTY = """
+from azureml_inference_server_http.api.aml_request import rawhttp
+
+def init():
+    pass
+
+@rawhttp
+def run(request):
+    return []
+"""
+_REQUESTS = int(os.environ.get("BENCH_REQUESTS", "300"))
+_WARM = 20
+
+
+def requests_ms(service: LocalService, image: bytes, count: int = _REQUESTS) -> list[float]:
+    """Milliseconds of each of `count` requests by one client; a connection each, as the server closes them."""
+    return [_once(service.port, image) for _ in range(_WARM + count)][_WARM:]
+
+
+def throughput(service: LocalService, image: bytes, clients: int = 4) -> float:
+    """Answers a second to several clients at once."""
+    count = _REQUESTS // clients
+    began = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        list(pool.map(lambda _: [_once(service.port, image) for _ in range(count)], range(clients)))
+    return count * clients / (time.perf_counter() - began)
+
+
+def _once(port: int, image: bytes) -> float:
+    began = time.perf_counter()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", "/score", body=image, headers={"Content-Type": "application/octet-stream"})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    if answer.status != 200:
+        raise RuntimeError(f"status {answer.status}")
+    return 1000 * (time.perf_counter() - began)
+
+
+def direct_ms(script: Path, model: Path, image: Path) -> list[float]:
+    """Milliseconds of what `run` does without a server: decoding and the model, in a process of its own."""
+    code = (
+        "import importlib.util, os, sys, time\n"
+        f"os.environ['AZUREML_MODEL_DIR'] = {str(model)!r}\n"
+        f"spec = importlib.util.spec_from_file_location('score', {str(script)!r})\n"
+        "score = importlib.util.module_from_spec(spec); spec.loader.exec_module(score); score.init()\n"
+        "from scoring.service import detections\n"
+        f"image = open({str(image)!r}, 'rb').read()\n"
+        f"for _ in range({_WARM + _REQUESTS}):\n"
+        "    began = time.perf_counter(); detections(image, score._READY[0])\n"
+        "    print('ms', 1000 * (time.perf_counter() - began))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return [float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("ms ")][_WARM:]
+
+
+@contextlib.contextmanager
+def started(script: Path, model: Path, warm: str) -> Iterator[tuple[LocalService, float]]:
+    """A service and the seconds until it was ready."""
+    began = time.perf_counter()
+    with LocalService(script, model, warm=warm) as service:
+        yield service, time.perf_counter() - began
+
+
+def figures_of(name: str, warm: str, model: Path, image: Path, bare: list[float]) -> list[Figure]:
+    """One example over HTTP beside the direct call."""
+    script = _EXAMPLES / name / "score.py"
+    direct = direct_ms(script, model, image)
+    body = image.read_bytes()
+    lite = warm == "litert"
+    aim = Aim("value", "<=", 5) if lite else Aim("ratio", "<=", 1.5)
+    with started(script, model, warm) as (service, seconds):
+        over = requests_ms(service, body)
+        rate = throughput(service, body)
+        memory = _memory_mb(service.worker)
+        reload_s = service.reload()
+    middle = statistics.median
+    return [
+        Figure(f"{name}: start to ready", seconds, "s", None, Aim("value", "<=", 5) if lite else None),
+        Figure(f"{name}: memory of the worker", memory, "MB", None, Aim("value", "<=", 120) if lite else None),
+        Figure(f"{name}: reload", reload_s, "s", None, Aim("value", "<", 2)),
+        Figure(f"{name}: p50 over HTTP / direct call", middle(over), "ms", middle(direct), aim),
+        Figure(f"{name}: p50 over HTTP / an empty run", middle(over), "ms", middle(bare)),
+        *(_tail(name, over, direct, percent) for percent in (95, 99)),
+        Figure(f"{name}: answers a second to 4 clients", rate, "1/s"),
+    ]
+
+
+def _tail(name: str, over: list[float], direct: list[float], percent: float) -> Figure:
+    label = f"{name}: p{percent:g} over HTTP / direct call"
+    return Figure(label, percentile(over, percent), "ms", percentile(direct, percent))
+
+
+def _memory_mb(worker: int) -> float:
+    return int(Path(f"/proc/{worker}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+
+
+def _export(folder: Path) -> Path:
+    environment = os.environ | {"TRAINER_METADATA_URL": "off", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    config = folder / "config.toml"
+    config.write_text('model = "mobilenet_v3_small"\nimage_size = 96\nepochs = 1\n')
+    command = [sys.executable, "-m", "trainer", "--config", str(config), "--workdir", str(folder / "run")]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return folder / "run" / "export"
+
+
+def main() -> int:
+    """0 whatever the figures are: a busy machine misses aims."""
+    with tempfile.TemporaryDirectory(prefix="bench-scoring-") as name:
+        folder = Path(name)
+        model = _export(folder)
+        empty = folder / "score.py"
+        empty.write_text(_EMPTY)
+        image = model / "samples" / "0.png"
+        with started(empty, model, "litert") as (service, seconds):
+            bare = requests_ms(service, image.read_bytes())
+            figures = [
+                Figure("an empty run: start to ready", seconds, "s"),
+                Figure("an empty run: p50", statistics.median(bare), "ms"),
+                Figure("an empty run: p99", percentile(bare, 99), "ms"),
+                Figure("an empty run: answers a second to 4 clients", throughput(service, image.read_bytes()), "1/s"),
+            ]
+        figures += figures_of("classifier", "litert", model, image, bare)
+        figures += figures_of("classifier_tensorflow", "tensorflow", model, image, bare)
+    print(table(figures))
+    conditions = f"{len(os.sched_getaffinity(0))} cores shared by client and server, load {os.getloadavg()[0]:.1f}"
+    write(Path("build/bench-scoring.json"), conditions, figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
