@@ -127,6 +127,7 @@ def make(environ: Mapping[str, str], work_queue: str) -> Runtime:
     from tidegate.adapters.container_registry import ContainerRegistry
     from tidegate.adapters.event_grid_topic import EventGridTopic
     from tidegate.adapters.image_tests import RegistryTasks
+    from tidegate.adapters.job_tests import JobTests, TestRunners
     from tidegate.adapters.machine_learning import MachineLearning
     from tidegate.adapters.secrets import KeyVaultSecrets
     from tidegate.adapters.storage_account import storage
@@ -142,10 +143,10 @@ def make(environ: Mapping[str, str], work_queue: str) -> Runtime:
     queue = StorageQueue(account.queues(), work_queue)
     evidence = BlobEvidence(account.blobs(), settings.evidence_container, settings.dead_letter_container)
     registry = ContainerRegistry(settings, identity)
-    tests = RegistryTasks(settings, identity)
+    jobs = MachineLearning(settings, identity)
+    tests = TestRunners(RegistryTasks(settings, identity), JobTests(jobs, settings.watched))
     topic = EventGridTopic(settings, identity)
     secrets = KeyVaultSecrets(settings, identity)
-    jobs = MachineLearning(settings, identity)
     alerts = gates.alerts
     links = Links(secrets, settings.link_key_secret, settings.public_url)
     around_jobs = JobEffects(

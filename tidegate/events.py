@@ -68,7 +68,7 @@ class RunStatus:
     """In lower case; an open set."""
     experiment: str
     test_of: str
-    """Key of the image's record, as the run's tag says, if it is the test of one; foreign text until the record knows it."""
+    """The image that the run is the test of, as its tag says; foreign text until its record knows the run."""
     at: datetime.datetime
 
 

@@ -9,6 +9,7 @@ import json
 import logging
 from typing import Any
 
+from tidegate import references
 from tidegate.errors import MalformedEvent, TidegateError
 from tidegate.events import (
     Envelope,
@@ -22,9 +23,10 @@ from tidegate.events import (
 )
 from tidegate.flows import incident, job_failure
 from tidegate.flows.base import Publish
-from tidegate.flows.image_messages import ImagePushed
+from tidegate.flows.image_messages import ImagePushed, ImageTestEnded
 from tidegate.flows.image_promotion import key
 from tidegate.flows.incident import Recovered
+from tidegate.flows.job_facts import ENDED
 from tidegate.flows.job_failure import experiment_subject
 from tidegate.flows.job_messages import RunEnded
 from tidegate.flows.promotion_record import Request
@@ -89,6 +91,9 @@ class Intake:
     def _heard(self, status: RunStatus) -> None:
         """Runs that fail have a record; one that succeeds only matters to the incident of its experiment."""
         job = status.job
+        if status.test_of:
+            self._test_ended(status)
+            return
         match status.status:
             case "failed" | "canceled":
                 ended = RunEnded(job, status.status, status.experiment, status.at)
@@ -98,6 +103,16 @@ class Intake:
                 self.runner.deliver(incident.key(subject), Recovered(job.run, status.at))
             case _:
                 pass
+
+    def _test_ended(self, status: RunStatus) -> None:
+        """The test of an image: whichever record waits for this run looks at it now. The tag of a run decides nothing."""
+        if status.status not in ENDED:
+            return
+        image = references.image(status.test_of, "data.runTags")
+        run = f"azure-ml.{status.job.workspace}.{status.job.run}"
+        for rule in self.gates.images:
+            if rule.gate.test.runner == "azure-ml" and rule.match.matches(image.repository, None):
+                self.runner.deliver(key(image, rule.gate), ImageTestEnded(run, status.at))
 
     def reconcile(self) -> None:
         """Raise what never came: events can be lost, and what was heard already changes nothing."""
@@ -109,7 +124,7 @@ class Intake:
                 at = (
                     run.created if run.status == "completed" else now
                 )  # a success counts only if it began after a failure
-                self._heard(RunStatus(run.job, run.status, run.experiment, "", at))
+                self._heard(RunStatus(run.job, run.status, run.experiment, run.test_of, at))
 
     def _promote(self, push: ImagePush) -> None:
         gate = self.gates.match(push.image.repository, push.tag)

@@ -322,6 +322,8 @@ class EndedRun:
     """In lower case."""
     experiment: str
     created: datetime.datetime
+    test_of: str = ""
+    """The image it is the test of, as its tag says."""
 
 
 class Jobs(Protocol):

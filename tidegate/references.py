@@ -100,6 +100,13 @@ class ImageRef:
         return ImageRef(registry, repository, self.digest)
 
 
+def image(text: object, field: str) -> ImageRef:
+    """An image as its str() says it, or MalformedEvent."""
+    place, _, wanted = _text(text, field).partition("@")
+    name, _, rest = place.partition("/")
+    return ImageRef(registry(name, field), repository(rest, field), digest(wanted, field))
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class TagRef:
     """A movable name in a registry."""

@@ -135,6 +135,21 @@ def test_a_rejected_image_becomes_a_mail_too(scene: Scene) -> None:
     assert mails[0]["to"] == "on-call@team.example"
 
 
+def test_an_image_is_tested_by_a_job_on_its_cluster(scene: Scene) -> None:
+    repository = scene.repository("cluster")
+    good, bad = scene.push(repository, "good"), scene.push(repository, "bad", CODE=5)
+    promotion = scene.wait(repository, good.digest)
+    assert promotion["state"] == "Promoted"
+    assert [row["what"] for row in promotion["history"]].count("ImageTestEnded") == 1
+    rejected = scene.wait(repository, bad.digest)
+    assert rejected["state"] == "Rejected"
+    assert rejected["reason"] == "the command ended with exit status 5"
+    jobs = scene.site.cloud("GET", "/admin/jobs").json()["jobs"]
+    assert {each["workspace"] for each in jobs if each["name"].startswith("test-")} == {"vision"}
+    failed_runs = [mail for mail in job_site.mails(scene.site, "tidegate-image-tests") if "failed" in mail["subject"]]
+    assert failed_runs == []
+
+
 def _is(scene: Scene, name: str, status: str) -> bool:
     job = job_site.job(scene.site, "vision", name)
     return job is not None and job["status"] == status

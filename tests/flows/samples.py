@@ -217,7 +217,7 @@ SETTLED: dict[str, own.TagSettled] = {
 
 def image_events(attempt: int) -> dict[str, im.Event]:
     """Every sample event, with answers to this attempt."""
-    return {**ASKED, **SETTLED, **answers(attempt)}
+    return {**ASKED, **SETTLED, **answers(attempt), "test-ended": im.ImageTestEnded("run-1", LATER)}
 
 
 _A, _B, _C = claimant("a", 1), claimant("b", 2), claimant("c", 3)

@@ -117,5 +117,5 @@ def test_the_made_up_world_answers_with_every_kind_of_answer() -> None:
         for node in explore(FLOW.decide, Node(st.Unseen(), (), coming), image_outcomes)
     ]
     given = {type(event).__name__ for node in nodes for command in node.outbox for event in image_outcomes(command)}
-    asked = {"ImagePushed", "PromotionRequested"}
+    asked = {"ImagePushed", "PromotionRequested", "ImageTestEnded"}
     assert {type(event).__name__ for event in image_events(1).values()} <= given | asked

@@ -197,7 +197,7 @@ def test_the_defaults_in_the_schema_are_the_defaults(tmp_path: Path) -> None:
     parts["match"]["repository"] = "a"
     copied = SCHEMA["$defs"]["promote"]["properties"]["referrers"]["properties"]["copy"]["default"]
     parts["promote"]["referrers"] = {"copy": copied}
-    assert set(parts["test"]) == set(loading.TEST_KEYS) - {"command", "environment", "skip"}
+    assert set(parts["test"]) == set(loading.TEST_KEYS) - {"cluster", "command", "environment", "skip"}
     path = tmp_path / "gates.yaml"
     path.write_text(yaml.safe_dump({"version": 1, "images": [bare]}), encoding="utf-8")
     (short,) = load(path).images

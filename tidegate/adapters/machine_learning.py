@@ -20,7 +20,7 @@ from tidegate.adapters.azure_calls import BOUNDED, translated
 from tidegate.adapters.run_history import RunDetails, RunHistory
 from tidegate.errors import PermanentError
 from tidegate.flows.image_gate import Pairs
-from tidegate.flows.job_facts import FAILED, JobFacts, Tier
+from tidegate.flows.job_facts import FAILED, TEST_TAG, JobFacts, Tier
 from tidegate.ports import EndedRun
 from tidegate.references import JobRef
 from tidegate.settings import Settings
@@ -52,13 +52,13 @@ class MachineLearning:
             history.close()
 
     def describe(self, job: JobRef, log_limit: int) -> JobFacts:
-        client = self._client(job.workspace)
-        with _translated(f"run {job}"):
+        client = self.client(job.workspace)
+        with translated_job(f"run {job}"):
             found = client.jobs.get(job.run)
         history = self._history(job.workspace)
         details = history.details(job)
         experiment = str(found.experiment_name or "")
-        with _translated(f"run {job}"):
+        with translated_job(f"run {job}"):
             children = _failing_child(client, found)
             tier = _tier(client, _compute(found))
             image = _image(client, found)
@@ -88,23 +88,30 @@ class MachineLearning:
         )
 
     def resubmit(self, job: JobRef, name: str, compute: str, tags: Pairs) -> str:
-        client = self._client(job.workspace)
-        with _translated(f"run {name}", refusable=True):
+        client = self.client(job.workspace)
+        with translated_job(f"run {name}", refusable=True):
             with contextlib.suppress(ResourceNotFoundError):
                 return str(client.jobs.get(name).name)  # an earlier try came through although its answer was lost
             successor = _successor(client.jobs.get(job.run), name, compute, tags)
             return str(client.jobs.create_or_update(successor).name)
 
     def ended(self, workspace: str, limit: int) -> Sequence[EndedRun]:
-        with _translated(f"runs of {workspace}"):
-            found = [each for each in itertools.islice(self._client(workspace).jobs.list(), limit) if each is not None]
+        with translated_job(f"runs of {workspace}"):
+            found = [each for each in itertools.islice(self.client(workspace).jobs.list(), limit) if each is not None]
         return [
-            EndedRun(JobRef(workspace, str(each.name)), _status(each), str(each.experiment_name or ""), _created(each))
+            EndedRun(
+                JobRef(workspace, str(each.name)),
+                _status(each),
+                str(each.experiment_name or ""),
+                _created(each),
+                str((each.tags or {}).get(TEST_TAG, "")),
+            )
             for each in found
             if _status(each) in _ENDED
         ]
 
-    def _client(self, workspace: str) -> MLClient:
+    def client(self, workspace: str) -> MLClient:
+        """The SDK's client of one workspace; made once."""
         with self._lock:
             if workspace not in self._clients:
                 from azure.ai.ml import MLClient
@@ -122,9 +129,9 @@ class MachineLearning:
             return self._clients[workspace]
 
     def _history(self, workspace: str) -> RunHistory:
-        client = self._client(workspace)
+        client = self.client(workspace)
         if workspace not in self._histories:
-            with _translated(f"workspace {workspace}"):
+            with translated_job(f"workspace {workspace}"):
                 found = client.workspaces.get(workspace)
             settings = self._settings
             group = f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
@@ -236,7 +243,7 @@ def _seconds(details: RunDetails) -> int:
 
 
 @contextlib.contextmanager
-def _translated(what: str, *, refusable: bool = False) -> Iterator[None]:
+def translated_job(what: str, *, refusable: bool = False) -> Iterator[None]:
     """As `translated`; and azure-ai-ml's own errors: a job it will not send is refused for good."""
     from azure.ai.ml.exceptions import MlException
 

@@ -23,7 +23,7 @@ IMAGE_INDEXES = (
 class ImageTest:
     """How the image proves itself: a command run inside it, without network and without rights."""
 
-    runner: Literal["acr-task"]
+    runner: Literal["acr-task", "azure-ml"]
     command: tuple[str, ...]
     """Arguments after the image; empty: what the image itself would run."""
     timeout: int
@@ -38,6 +38,8 @@ class ImageTest:
     """How many runs may end without a verdict (infrastructure) before people are asked."""
     skip: str = ""
     """The reason for promoting without a test; empty: the test runs."""
+    cluster: str = ""
+    """For azure-ml, where it runs: `workspace/compute`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -158,6 +158,14 @@ class ManifestLocked:
     at: datetime.datetime
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageTestEnded:
+    """Somebody says that the run of a test has ended: a reason to look now, and no verdict."""
+
+    run: str
+    at: datetime.datetime
+
+
 type Asked = ImagePushed | PromotionRequested
 type Answer = (
     ImageInspected
@@ -176,7 +184,7 @@ type Answer = (
     | CommandRefused
     | CommandErrored
 )
-type Event = Asked | Answer | TagSettled
+type Event = Asked | Answer | ImageTestEnded | TagSettled
 
 
 # Commands ----------------------------------------------------------------------------------------------------------

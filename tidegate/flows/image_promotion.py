@@ -44,6 +44,7 @@ from tidegate.flows.image_messages import (
     ImageImported,
     ImageInspected,
     ImagePushed,
+    ImageTestEnded,
     ImageTestErrored,
     ImageTestFailed,
     ImageTestPassed,
@@ -130,6 +131,8 @@ class ImagePromotion(Flow):
                 return self._asked(state, event)
             case TagSettled():
                 return self._tag_settled(state, event)
+            case ImageTestEnded(run=run):
+                return _test_ended(state, run)
             case _ if isinstance(state, Unseen) or event.attempt != state.attempt:
                 return Decision(state)  # duplicates, and answers to earlier attempts
             case _:
@@ -585,6 +588,14 @@ _MAY_OVERRIDE = ("test", "requirements", "referrers")
 
 def _check_test(state: Testing, check: int) -> After[Effect]:
     return After(run_poll_delay(check), CheckImageTest(state.work.image, state.run, state.attempt, check))
+
+
+def _test_ended(state: State, run: str) -> Step:
+    """Look now instead of at the next look, which stays as it is: the word of an event is no verdict."""
+    if not isinstance(state, Testing) or not run or state.run != run or state.ended:
+        return Decision(state)
+    look = CheckImageTest(state.work.image, run, state.attempt, state.checks + 1)
+    return Decision(dataclasses.replace(state, ended=True), (look,))
 
 
 def _why(event: Event) -> str:

@@ -67,6 +67,8 @@ class Testing:
     run: str = ""
     checks: int = 0
     tries: int = 1
+    ended: bool = False
+    """Whether somebody said that the run has ended."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ PARENT_TAG = "tidegate.parent"
 ROOT_TAG = "tidegate.root"
 """Tag of a resubmitted run: the run that a person submitted."""
 TEST_TAG = "tidegate.test"
-"""Tag of a run that is the test of an image: the key of the image's record."""
+"""Tag of a run that is the test of an image: the image."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

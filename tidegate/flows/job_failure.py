@@ -34,6 +34,7 @@ from tidegate.flows.job_facts import (
     FAILED,
     PARENT_TAG,
     ROOT_TAG,
+    TEST_TAG,
     JobFacts,
 )
 from tidegate.flows.job_messages import (
@@ -182,6 +183,8 @@ class JobFailure(Flow):
             return Decision(again, (After(30, DescribeRun(state.job, again.attempt)),))
         if facts.status not in FAILED | (CANCELED if self.policy.canceled else frozenset()):
             return Decision(Disregarded(state.job, f"it is {facts.status}", state.attempt + 1))
+        if facts.tag(TEST_TAG):
+            return Decision(Disregarded(state.job, "the test of an image", state.attempt + 1))
         diagnosis = self.policy.diagnose(facts)
         if noise := self.policy.noise(facts):
             return Decision(Disregarded(state.job, f"known noise: {noise}", state.attempt + 1))

@@ -26,12 +26,12 @@ VERSION = 1
 FILE_KEYS = ("version", "images", "alerts")
 GATE_KEYS = ("name", "match", "test", "require", "promote")
 MATCH_KEYS = ("repository", "tag")
-TEST_KEYS = ("runner", "command", "timeout", "cpu", "memory", "tmp", "environment", "attempts", "skip")
+TEST_KEYS = ("runner", "cluster", "command", "timeout", "cpu", "memory", "tmp", "environment", "attempts", "skip")
 REQUIRE_KEYS = ("platforms", "non_root", "labels", "max_size", "max_manifests", "media_types")
 PROMOTE_KEYS = ("repository", "tags", "lock", "referrers")
 REFERRERS_KEYS = ("copy", "require")
 
-RUNNERS: tuple[Literal["acr-task"], ...] = ("acr-task",)
+RUNNERS: tuple[Literal["acr-task", "azure-ml"], ...] = ("acr-task", "azure-ml")
 TAGS: tuple[Literal["immutable", "movable"], ...] = ("immutable", "movable")
 LOCKS = ("none", "tag", "manifest", "both")
 
@@ -74,9 +74,10 @@ def load(path: str | Path) -> Gates:
 
 def version_of(test: ImageTest, require: ImageRequirements, promote: PromotionRules) -> str:
     """12 hex digits that change with every setting that changes what passing the gate means, and with nothing else."""
-    canonical = json.dumps(
-        [dataclasses.asdict(part) for part in (test, require, promote)], sort_keys=True, separators=(",", ":")
-    )
+    parts = [dataclasses.asdict(part) for part in (test, require, promote)]
+    if not test.cluster:
+        del parts[0]["cluster"]  # as it was before there were clusters
+    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
@@ -126,6 +127,7 @@ def _test(cursor: Cursor) -> ImageTest:
             keys[name].fault("has no effect beside skip; remove one of the two")
         return dataclasses.replace(DEFAULT_TEST, skip=keys["skip"].parsed(values.reason) or "")
     default = DEFAULT_TEST
+    _check_cluster(cursor, keys)
     return ImageTest(
         runner=value(keys, "runner", _runner, default.runner),
         command=value(keys, "command", _command, default.command),
@@ -135,11 +137,22 @@ def _test(cursor: Cursor) -> ImageTest:
         tmp=value(keys, "tmp", _size("1Mi", "64Gi"), default.tmp),
         environment=value(keys, "environment", _environment, default.environment),
         attempts=value(keys, "attempts", lambda key: key.integer(1, 10), default.attempts),
+        cluster=value(keys, "cluster", lambda key: key.parsed(values.cluster), default.cluster),
     )
 
 
-def _runner(cursor: Cursor) -> Literal["acr-task"] | None:
-    return cursor.choice(RUNNERS, later=("azure-ml",))
+def _check_cluster(cursor: Cursor, keys: dict[str, Cursor]) -> None:
+    """A job runs on a cluster, and has a command; a task has an agent of its own."""
+    is_job = "runner" in keys and keys["runner"].node.value == "azure-ml"
+    if not is_job and "cluster" in keys:
+        keys["cluster"].fault("has an effect only with `runner: azure-ml`")
+    for name in ("cluster", "command"):
+        if is_job and name not in keys:
+            cursor.fault(f"the key {name!r} is missing; `runner: azure-ml` needs it")
+
+
+def _runner(cursor: Cursor) -> Literal["acr-task", "azure-ml"] | None:
+    return cursor.choice(RUNNERS)
 
 
 def _command(cursor: Cursor) -> tuple[str, ...] | None:

@@ -22,6 +22,7 @@ _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"(?=.{{1,255}}\Z){_COMPONENT}(?:/{_COMPONENT})*")
 _ARTIFACT_GLOB = re.compile(r"[A-Za-z0-9!#$&^_.+*?/-]{1,255}")
+_CLUSTER = re.compile(r"[a-z0-9][a-z0-9_-]{1,32}/[A-Za-z][A-Za-z0-9-]{0,31}")
 _ONE_LINE = re.compile(r"[^\0\r\n]*")
 _SHELL_WORDS = {"&&", "||", "|", "&", ";", ">", ">>", "<", "2>", "2>&1"}
 
@@ -79,6 +80,10 @@ def command(text: str) -> tuple[str, ...]:
     if operators := [word for word in arguments if word in _SHELL_WORDS]:
         raise ValueError(f"{operators[0]!r} needs a shell; write a list such as [sh, -c, 'first && second']")
     return arguments
+
+
+def cluster(text: str) -> str:
+    return _full(_CLUSTER, text, "a cluster; write workspace/compute, for example vision/gpu")
 
 
 def reason(text: str) -> str:
