@@ -1,7 +1,7 @@
 # Everything a person or CI does with this project, by name. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-job mail up down status test test-trainer check check-infra e2e drill bench bench-trainer bench-scoring lock setup setup-python setup-az \
+.PHONY: help demo demo-job mail up down status test test-trainer check check-infra e2e drill bench bench-jobs bench-trainer bench-scoring lock setup setup-python setup-az \
   setup-trainer clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
@@ -42,6 +42,9 @@ test-trainer: setup-trainer ## Test the trainer and scoring, with TensorFlow, in
 
 drill: setup-trainer ## Kill a training run again and again, resume it, and compare it with one never interrupted, bit for bit
 	@nice -n 10 .tools/trainer/bin/python -m trainer.drill
+
+bench-jobs: setup ## Measure how soon a failed job is a mail, and how fast a storm of failures is taken in
+	@$(python) -m benchmarks.jobs
 
 bench-trainer: setup-trainer ## Measure what checkpoints cost, what a kill loses and how soon a run is back
 	@nice -n 10 .tools/trainer/bin/python -m benchmarks.trainer

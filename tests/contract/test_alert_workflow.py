@@ -1,0 +1,161 @@
+"""The alert workflow: the deployed definition itself, run by the stand-in, and the adapter that calls it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.credentials import TokenCredential
+
+from local.cloud.workflow_language import UnsupportedError
+from local.cloud.workflow_run import RefusedError, Workflow, load
+from tests.cloud.world import LocalCloud
+from tests.contract.registries import SETTINGS
+from tests.fakes import FakeSecrets
+from tidegate.adapters.alert_email import AlertWorkflow
+from tidegate.adapters.azure_calls import credential
+from tidegate.adapters.secrets import KeyVaultSecrets
+from tidegate.errors import PermanentError, TransientError
+from tidegate.flows.alert_mail import Mail
+
+DEFINITION = (Path(__file__).parents[2] / "infra/data/alert-email.workflow.json").read_text(encoding="utf-8")
+REQUEST = {"id": "1", "severity": "error", "subject": "s", "html": "<p>h</p>", "text": "t", "to": []}
+PARAMETERS: dict[str, Any] = {
+    "$connections": {"office365": {"connectionId": "c"}},
+    "recipients": {"error": "a@x.example; b@x.example"},
+    "sender": "s@x.example",
+    "communicationEndpoint": "https://c",
+}
+MAIL = Mail(
+    "team/1", "error", "Litter failed", "It failed.\n", "<p>It failed.</p>", ("a@team.example", "b@team.example")
+)
+
+
+def run(request: Any, status: int = 200, **parameters: Any) -> tuple[int, list[tuple[str, Mapping[str, Any]]]]:
+    sent: list[tuple[str, Mapping[str, Any]]] = []
+
+    async def connect(kind: str, inputs: Mapping[str, Any]) -> tuple[int, Any]:
+        sent.append((kind, inputs))
+        return status, None
+
+    reply = asyncio.run(load(DEFINITION).run(request, {**PARAMETERS, **parameters}, connect))
+    return reply.status, sent
+
+
+def test_office_365_gets_the_recipients_of_the_severity() -> None:
+    status, [(kind, inputs)] = run(REQUEST)
+    assert (status, kind, inputs["path"]) == (200, "ApiConnection", "/v2/Mail")
+    assert inputs["body"] == {
+        "To": "a@x.example; b@x.example",
+        "Subject": "s",
+        "Body": "<p>h</p>",
+        "Importance": "High",
+    }
+
+
+def test_communication_services_get_each_address_text_and_html() -> None:
+    status, [(kind, inputs)] = run({**REQUEST, "to": ["c@x.example", "d@x.example"]}, 202, transport="communication")
+    assert (status, kind) == (200, "Http")
+    assert inputs["body"]["recipients"]["to"] == [{"address": "c@x.example"}, {"address": "d@x.example"}]
+    assert inputs["body"]["content"] == {"subject": "s", "html": "<p>h</p>", "plainText": "t"}
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+def test_a_mail_that_was_not_sent_is_answered_with_502(status: int) -> None:
+    assert run(REQUEST, status)[0] == 502
+    assert run(REQUEST, status, transport="communication")[0] == 502
+
+
+def test_an_unknown_transport_is_no_success() -> None:
+    assert run(REQUEST, transport="pigeon")[0] in (500, 502)
+
+
+@pytest.mark.parametrize(
+    "change", [{"severity": "loud"}, {"subject": "s" * 201}, {"to": "a@x.example"}, {"id": ""}, {"html": None}]
+)
+def test_a_request_outside_the_schema_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(RefusedError):
+        run({**REQUEST, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"type": "Foreach"}, "Foreach"),
+        ({"type": "Compose", "inputs": "@xpath('x')"}, r"xpath\(\)"),
+        ({"type": "Compose", "inputs": "@{triggerBody()"}, "not closed"),
+        ({"type": "Compose", "inputs": "@concat('a' 'b')"}, "','"),
+        ({"type": "Compose", "inputs": "", "runAfter": {"Nobody": ["Succeeded"]}}, "Nobody"),
+    ],
+)
+def test_what_the_stand_in_does_not_run_is_refused_by_its_name(change: dict[str, Any], named: str) -> None:
+    definition = json.loads(DEFINITION)
+    definition["actions"] = {"Other": change}
+    with pytest.raises(UnsupportedError, match=named):
+        Workflow(definition)
+
+
+@pytest.fixture
+def identity(cloud: LocalCloud) -> Iterator[TokenCredential]:
+    with credential("") as one:  # type: ignore[attr-defined]  # a managed identity has connections to close
+        yield one
+
+
+@pytest.fixture
+def workflow(identity: TokenCredential) -> Iterator[AlertWorkflow]:
+    secrets = KeyVaultSecrets(SETTINGS, identity)
+    with contextlib.closing(secrets), contextlib.closing(AlertWorkflow(SETTINGS, secrets)) as one:
+        yield one
+
+
+@pytest.mark.stack
+def test_a_mail_arrives_by_smtp_with_both_parts(workflow: AlertWorkflow, cloud: LocalCloud) -> None:
+    cloud.admin("DELETE", "mailbox")
+    workflow.send(MAIL)
+    [mail] = cloud.admin("GET", "mailbox")["mails"]
+    assert (mail["subject"], mail["to"]) == ("Litter failed", "a@team.example, b@team.example")
+    assert (mail["text"], mail["html"].strip()) == ("It failed.\n", "<p>It failed.</p>")
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, PermanentError), (404, PermanentError), (413, PermanentError), (429, TransientError), (503, TransientError)],
+)
+def test_an_answer_says_whether_to_come_back(
+    status: int, error: type[Exception], workflow: AlertWorkflow, cloud: LocalCloud
+) -> None:
+    cloud.fault("status", {"host": "prod-00.westeurope.logic.azure.com"}, status=status, retryAfter=7)
+    with pytest.raises(error) as caught:
+        workflow.send(MAIL)
+    assert "sig=" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    if isinstance(caught.value, TransientError):
+        assert caught.value.retry_after == 7
+
+
+@pytest.mark.stack
+def test_a_renewed_address_is_read_again(workflow: AlertWorkflow, identity: TokenCredential, cloud: LocalCloud) -> None:
+    workflow.send(MAIL)
+    cloud.fault("status", {"host": "prod-00.westeurope.logic.azure.com", "count": 1}, status=401)
+    workflow.send(MAIL)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://x.logic.azure.com/a", "https://evil.example/a", "https://x.logic.azure.com.evil.example/"]
+)
+def test_an_address_of_another_host_is_never_called(address: str) -> None:
+    workflow = AlertWorkflow(SETTINGS, FakeSecrets({"alert-email-url": address}))
+    with contextlib.closing(workflow), pytest.raises(PermanentError, match="not the https address"):
+        workflow.send(MAIL)
+
+
+def test_without_a_workflow_mails_are_refused() -> None:
+    workflow = AlertWorkflow(SETTINGS, FakeSecrets())
+    with contextlib.closing(workflow), pytest.raises(PermanentError):
+        workflow.send(MAIL)
