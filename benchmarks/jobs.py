@@ -1,7 +1,7 @@
 """How soon a failed job's mail is accepted by SMTP, beside the same mail sent directly; and how fast a storm is taken in.
 
-`python -m benchmarks.jobs [--mails N] [--storm N]` writes build/bench-jobs.json. The local stack, with `wait: 1s`: the time that an
-incident waits for more of the same is in the figure, and named beside it.
+`python -m benchmarks.jobs [--mails N] [--storm N]` writes build/bench-jobs.json. The local stack, with `wait: 1s`: the time that
+an incident waits for more of the same is in the figure, and named beside it.
 """
 
 from __future__ import annotations

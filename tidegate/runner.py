@@ -185,7 +185,10 @@ class _Worker:
         if attempt:
             return CommandErrored(attempt, str(error), now)
         body = self.runner.records.codec.encode(entry.command)
-        self.runner.evidence.park(record_id(f"{key}/{entry.number}"), f"given up: {error}", body, now)
+        identity, reason = record_id(f"{key}/{entry.number}"), f"given up: {error}"
+        self.runner.evidence.park(identity, reason, body, now)
+        news = (("id", identity), ("reason", reason))
+        self._announce(Publish("Tidegate.EventParked", identity, now, news, f"parked/{identity}"))
         _log.error("%s", json.dumps({"given_up": name, "key": key, "reason": str(error)}))
         return None
 
