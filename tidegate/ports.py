@@ -283,7 +283,7 @@ class WorkQueue(Protocol):
     """Messages that come back until they are handled."""
 
     def send(self, message: str, delay: float) -> None:
-        """Enqueue text (at most 48 kB), visible after `delay` seconds. Twice: two messages."""
+        """Enqueue text (at most 48 kB), visible after `delay` seconds, or less than half a second before. Twice: two messages."""
 
 
 class Secrets(Protocol):

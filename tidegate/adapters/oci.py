@@ -15,7 +15,7 @@ import requests
 from tidegate.adapters import oci_manifest
 from tidegate.adapters.oci_manifest import Descriptor, Manifest
 from tidegate.adapters.oci_tokens import RegistryTokens
-from tidegate.adapters.oci_transport import GoneError, RegistryTransport, body, chunks
+from tidegate.adapters.oci_transport import GoneError, RegistryTransport, answer_headers, body, chunks
 from tidegate.errors import PermanentError, TransientError
 
 MAX_MANIFEST = 4 * 1024 * 1024
@@ -62,10 +62,10 @@ class Repository:
     def digest(self, reference: str) -> str | None:
         """What a tag or digest names, by HEAD; None: nothing. Computed from the body where the answer does not say it."""
         try:
-            with self._call("HEAD", f"manifests/{reference}", "pull", _ACCEPT) as response:
-                said = response.headers.get("Docker-Content-Digest", "")
+            answer = answer_headers(self._call("HEAD", f"manifests/{reference}", "pull", _ACCEPT))
         except GoneError:
             return None
+        said = answer.get("Docker-Content-Digest", "")
         return said if _DIGEST.match(said) else self.manifest(reference).digest
 
     def manifest(self, reference: str) -> Manifest:
@@ -81,11 +81,9 @@ class Repository:
 
     def put_manifest(self, reference: str, manifest: Manifest) -> bool:
         """Write exactly these bytes under a tag or their digest. Whether the registry lists it as a referrer by itself."""
-        headers = {"Content-Type": manifest.media_type}
-        with self._call(
-            "PUT", f"manifests/{reference}", "pull,push", headers, manifest.body, accept=(201,)
-        ) as response:
-            return "OCI-Subject" in response.headers
+        content_type = {"Content-Type": manifest.media_type}
+        written = self._call("PUT", f"manifests/{reference}", "pull,push", content_type, manifest.body, accept=(201,))
+        return "OCI-Subject" in answer_headers(written)
 
     def config(self, descriptor: Descriptor) -> bytes:
         """A small blob, checked."""
@@ -96,7 +94,7 @@ class Repository:
 
     def has_blob(self, digest: str) -> bool:
         try:
-            self._call("HEAD", f"blobs/{_digest(digest)}", "pull").close()
+            answer_headers(self._call("HEAD", f"blobs/{_digest(digest)}", "pull"))
         except GoneError:
             return False
         return True
@@ -105,11 +103,11 @@ class Repository:
         """Upload a blob if it is missing."""
         if self.has_blob(digest):
             return
-        with self._call("POST", "blobs/uploads/", "pull,push", data=b"", accept=(202,)) as response:
-            location = self._upload_url(response.headers.get("Location", ""))
+        started = answer_headers(self._call("POST", "blobs/uploads/", "pull,push", data=b"", accept=(202,)))
+        location = self._upload_url(started.get("Location", ""))
         url = f"{location}{'&' if '?' in location else '?'}digest={digest}"
-        headers = {"Content-Type": "application/octet-stream"}
-        self._send("PUT", url, "pull,push", headers, data, accept=(201,)).close()
+        content_type = {"Content-Type": "application/octet-stream"}
+        answer_headers(self._send("PUT", url, "pull,push", content_type, data, accept=(201,)))
 
     def copy_blob(self, source: Repository, descriptor: Descriptor) -> None:
         """Bring a blob over from another registry, through a temporary file, if it is missing here."""
@@ -158,8 +156,10 @@ class Repository:
     def change(self, kind: str, name: str, **attributes: bool) -> None:
         """Set changeable attributes."""
         url = f"https://{self._host}/acr/v1/{self._name}/{kind}/{name}"
-        headers = {"Content-Type": "application/json"}
-        self._send("PATCH", url, "metadata_read,metadata_write", headers, json.dumps(attributes).encode()).close()
+        content_type = {"Content-Type": "application/json"}
+        answer_headers(
+            self._send("PATCH", url, "metadata_read,metadata_write", content_type, json.dumps(attributes).encode())
+        )
 
     def _call(
         self,

@@ -123,6 +123,12 @@ def body(response: requests.Response, limit: int, seconds: float = 20) -> bytes:
     return b"".join(chunks(response, limit, seconds))
 
 
+def answer_headers(response: requests.Response) -> Mapping[str, str]:
+    """What an answer says whose body nobody needs. It is read to its end: a connection with something left is thrown away."""
+    body(response, _MAX_REASON)
+    return response.headers
+
+
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Without an authentication of its own, requests would send passwords from ~/.netrc."""
     return request

@@ -17,6 +17,8 @@ MAX_DELAY = 7 * 24 * 3600
 """Seconds; the service's longest visibility timeout. A longer delay is cut: the work finds itself early and defers again."""
 
 _FOREVER = -1
+_SHORTEST = 0.5
+"""Seconds. A shorter wait is a few messages that come at once (hosts look every 0.1 s), which is better than a whole second."""
 
 
 class StorageQueue:
@@ -26,11 +28,14 @@ class StorageQueue:
         self._queue = service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
 
     def send(self, message: str, delay: float) -> None:
-        """Delays are whole seconds, rounded up. PermanentError: the message is longer than the port allows."""
+        """Delays are whole seconds, rounded up, but less than half a second is none: the message comes early, and is sent again.
+
+        PermanentError: the message is longer than the port allows.
+        """
         size = len(message.encode())
         if size > MAX_BYTES:
             raise PermanentError(f"queue message of {size} bytes, more than {MAX_BYTES}")
-        seconds = min(max(math.ceil(delay), 0), MAX_DELAY)
+        seconds = min(math.ceil(delay), MAX_DELAY) if delay >= _SHORTEST else 0
         with translated(f"queue {self._queue.queue_name}"):
             try:
                 _send(self._queue, message, seconds)

@@ -17,8 +17,8 @@ MAX_BODY = 450_000
 
 RECORD = "record"
 """Row key of a record in its partition."""
-LIST = "list"
-"""Partition of the list."""
+POINTER = "pointer"
+"""Row key of what leads from an id to its entry in the list."""
 
 _PROPERTY = 32_000
 """UTF-16 units of one property; the service takes 32 Ki (64 KiB)."""
@@ -27,6 +27,11 @@ _TEXT = _PROPERTY // 2
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _END_OF_TIME = 10**17 - 1
 """Microseconds since 1970 of the year 5138: every earlier time inverts to 17 digits, which sort as text."""
+_END_OF_DAYS = 10**7 - 1
+"""Days since 1970 of a year far away: every earlier day inverts to 7 digits."""
+
+type Place = tuple[str, str]
+"""Partition key and row key."""
 
 
 def partition_of(key: str) -> str:
@@ -87,14 +92,30 @@ def audit_row(entity: Entity) -> AuditRow:
     )
 
 
-def list_order(summary: Summary) -> str:
-    """Row key by which the list is sorted: newest first."""
-    microseconds = (summary.since - _EPOCH) // datetime.timedelta(microseconds=1)
-    return f"t{_END_OF_TIME - microseconds:017d}-{summary.id}"
+def list_place(summary: Summary) -> Place:
+    """Where an entry is in the list: a partition a day, and in it by time, both newest first."""
+    age = summary.since - _EPOCH
+    microseconds = age // datetime.timedelta(microseconds=1)
+    return f"t{_END_OF_DAYS - age.days:07d}", f"{_END_OF_TIME - microseconds:017d}-{summary.id}"
 
 
-def list_fields(summary: Summary) -> dict[str, Any]:
-    return {
+def pointer_place(id: str) -> Place:
+    return f"i{id}", POINTER
+
+
+def pointer_entity(summary: Summary) -> Entity:
+    """Leads from an id to the place of its entry."""
+    day, time = list_place(summary)
+    return dict(zip(("PartitionKey", "RowKey"), pointer_place(summary.id), strict=True)) | {"day": day, "time": time}
+
+
+def pointed(pointer: Entity) -> Place:
+    """The place that a pointer leads to."""
+    return str(pointer["day"]), str(pointer["time"])
+
+
+def list_entity(summary: Summary) -> Entity:
+    return dict(zip(("PartitionKey", "RowKey"), list_place(summary), strict=True)) | {
         "key": summary.key,
         "id": summary.id,
         "since": summary.since,

@@ -5,8 +5,12 @@ Table `<prefix>state`, one partition a record (sha256 of its key, because keys h
     RowKey record            key, flow, wake_at, body0, body1, ...
     RowKey audit-00000001    one transition; written in the same transaction as the record
 
-Table `<prefix>list`, one partition, each entry twice, in one transaction: `t<inverted time>-<id>` for the order, newest
-first, and `i<id>` to be found by a point read.
+Table `<prefix>list`, one partition a day, so that none grows without end:
+
+    t<inverted day>, <inverted time>-<id>    one entry; the order of the keys is the order of the list, newest first
+    i<id>, pointer                           the place of an entry, to find it by two point reads
+
+A pointer is written before its entry. One that leads nowhere is of a worker that died; whoever lists the record next repairs it.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import base64
 import contextlib
 import datetime
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from azure.core import MatchConditions
@@ -46,7 +50,8 @@ class TableState:
     def save(self, row: Row, audit: Sequence[AuditRow]) -> str:
         record = entities.record_entity(row)
         audits = [("create", entities.audit_entity(row.key, each)) for each in audit]
-        results = _transaction(self._states, [_put(record, row.etag), *audits], f"state of {row.key}")
+        operations = [_operation(record, row.etag), *audits]
+        results = _written(self._states, lambda: self._states.submit_transaction(operations), f"state of {row.key}")
         return str(results[0]["etag"])
 
     def history(self, key: str) -> Sequence[AuditRow]:
@@ -69,11 +74,11 @@ class TableState:
     def list_entry(self, summary: Summary) -> None:
         """An entry older than the stored one is dropped, so a late one never hides a newer one."""
         for _ in range(_ATTEMPTS):
-            stored = _point_read(self._entries, entities.LIST, f"i{summary.id}")
+            pointer, stored = self._entry(summary.id)
             if stored is not None and entities.summary(stored).updated > summary.updated:
                 return
             try:
-                _transaction(self._entries, list(_renewal(summary, stored)), f"list entry of {summary.key}")
+                self._renew(summary, pointer, stored)
             except StateConflict:
                 continue
             return
@@ -83,8 +88,8 @@ class TableState:
         self, *, state: str | None, repository: str | None, limit: int, cursor: str | None
     ) -> tuple[Sequence[Summary], str | None]:
         """A page may be shorter than `limit` although there is a next one: the service ends pages where it likes."""
-        clauses = ["PartitionKey eq @list", "RowKey ge 't'", "RowKey lt 'u'"]
-        values = {"list": entities.LIST}
+        clauses = ["PartitionKey ge 't'", "PartitionKey lt 'u'"]
+        values: dict[str, str] = {}
         for name, value in (("state", state), ("repository", repository)):
             if value is not None:
                 clauses.append(f"{name} eq @{name}")
@@ -101,8 +106,24 @@ class TableState:
     def find(self, id: str) -> Summary | None:
         if not id or not id.isprintable() or set(id) & set("/\\#?"):
             return None
-        entity = _point_read(self._entries, entities.LIST, f"i{id}")
+        _, entity = self._entry(id)
         return None if entity is None else entities.summary(entity)
+
+    def _entry(self, id: str) -> tuple[entities.Entity | None, entities.Entity | None]:
+        """The pointer of an id, and the entry that it leads to."""
+        pointer = _point_read(self._entries, *entities.pointer_place(id))
+        return pointer, None if pointer is None else _point_read(self._entries, *entities.pointed(pointer))
+
+    def _renew(self, summary: Summary, pointer: entities.Entity | None, stored: entities.Entity | None) -> None:
+        """Write the entry in the place of the stored one. StateConflict: somebody else wrote meanwhile."""
+        what = f"list entry of {summary.key}"
+        stays = pointer is not None and entities.pointed(pointer) == entities.list_place(summary)
+        if not stays:
+            _put(self._entries, entities.pointer_entity(summary), pointer, what)
+        _put(self._entries, entities.list_entity(summary), stored if stays else None, what)
+        if stored is not None and not stays:
+            with translated(what):
+                self._entries.delete_entity(stored["PartitionKey"], stored["RowKey"])
 
 
 def _point_read(table: TableClient, partition: str, row: str) -> entities.Entity | None:
@@ -120,23 +141,40 @@ def _reading(what: str, on: Mapping[int, type[MalformedEvent]] | None = None) ->
         yield
 
 
-def _transaction(table: TableClient, operations: Sequence[_Operation], what: str) -> Sequence[Mapping[str, Any]]:
-    """Write all or nothing; a missing table is made first. StateConflict: a version or a new row was not as expected."""
+def _written[T](table: TableClient, write: Callable[[], T], what: str) -> T:
+    """Write; a missing table is made first. StateConflict: a version or a new row was not as expected."""
     with translated(what, _CONFLICTS):
         try:
-            return table.submit_transaction(operations)
+            return write()
         except HttpResponseError as error:
-            if getattr(error, "error_code", None) != TableErrorCode.TABLE_NOT_FOUND:
+            code = getattr(error, "error_code", None)
+            if error.status_code != 404 or code not in (
+                None,
+                TableErrorCode.TABLE_NOT_FOUND,
+            ):  # the emulator says no code
                 raise
         with contextlib.suppress(ResourceExistsError):
             table.create_table()
-        return table.submit_transaction(operations)
+        return write()
+
+
+def _put(table: TableClient, entity: entities.Entity, stored: entities.Entity | None, what: str) -> None:
+    """Create an entity, or replace the stored one."""
+    if stored is None:
+        _written(table, lambda: table.create_entity(entity), what)
+    else:
+        etag, condition = entities.etag(stored), MatchConditions.IfNotModified
+        _written(
+            table,
+            lambda: table.update_entity(entity, UpdateMode.REPLACE, etag=etag, match_condition=condition),
+            what,
+        )
 
 
 type _Operation = tuple[Any, ...]
 
 
-def _put(entity: entities.Entity, etag: str) -> _Operation:
+def _operation(entity: entities.Entity, etag: str) -> _Operation:
     """Create an entity, or replace the version with this ETag."""
     if not etag:
         return "create", entity
@@ -145,16 +183,6 @@ def _put(entity: entities.Entity, etag: str) -> _Operation:
         entity,
         {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified},
     )
-
-
-def _renewal(summary: Summary, stored: entities.Entity | None) -> Iterator[_Operation]:
-    """The operations that put an entry in the place of the stored one, if that is still there."""
-    found = entities.list_fields(summary) | {"PartitionKey": entities.LIST, "RowKey": f"i{summary.id}"}
-    yield _put(found, entities.etag(stored) if stored else "")
-    place = entities.list_order(summary)
-    if stored is not None and entities.list_order(entities.summary(stored)) != place:
-        yield "delete", {"PartitionKey": entities.LIST, "RowKey": entities.list_order(entities.summary(stored))}
-    yield "upsert", found | {"RowKey": place}, {"mode": UpdateMode.REPLACE}
 
 
 def _first_filled(pages: Iterator[Iterator[entities.Entity]]) -> tuple[list[entities.Entity], Mapping[str, str] | None]:

@@ -19,7 +19,7 @@ class Decision[S, C]:
 class After[C]:
     """Carry the command out no earlier than this many seconds from now. Waiting costs nothing: it is a message that sleeps."""
 
-    seconds: int
+    seconds: float
     command: C
 
 
@@ -105,21 +105,21 @@ def flow_name(key: str) -> str:
     return key.partition(":")[0]
 
 
-def run_poll_delay(check: int) -> int:
-    """Seconds until the n-th look (from 1) at a run of a test: each second at first, then every half minute.
+def run_poll_delay(check: int) -> float:
+    """Seconds until the n-th look (from 1) at a run of a test: often in the first second, then every half minute.
 
     Azure names no interval for runs; its own command line looks every 30 s.
     """
-    return _delay((1, 1, 1, 1, 2, 3, 5, 8, 13, 20), check)
+    return _delay((0.3, 0.3, 0.3, 0.3, 1, 1, 1, 2, 3, 5, 8, 13, 20), check)
 
 
-def import_poll_delay(check: int) -> int:
-    """Seconds until the n-th look (from 1) at an import: three at once, for small images, then ever less often.
+def import_poll_delay(check: int) -> float:
+    """Seconds until the n-th look (from 1) at an import: soon, for small images, then ever less often.
 
     Azure names no interval for imports; the one that was recorded took 11 s (azure-cli, test_acr_image_import).
     """
-    return _delay((0, 0, 0, 1, 1, 2, 3, 5, 8, 13, 20), check)
+    return _delay((0, 0.1, 0.2, 0.4, 0.4, 1, 1, 2, 3, 5, 8, 13, 20), check)
 
 
-def _delay(first: tuple[int, ...], check: int) -> int:
+def _delay(first: tuple[float, ...], check: int) -> float:
     return first[check - 1] if check <= len(first) else 30
