@@ -164,7 +164,7 @@ def test_writers_killed_at_random_moments_lose_nothing_that_was_published_and_le
         assert not warnings
 
 
-KILLS = int(os.environ.get("TRAINER_TEST_KILLS", "40"))
+KILLS = int(os.environ.get("TRAINER_TEST_KILLS", "10"))
 
 
 def write_for_ever(folder: Path, told: Connection) -> None:

@@ -1,0 +1,152 @@
+"""Data is read in one order whatever the file system says, checked before training, and compared by its digest."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.trainer.runs import Undisturbed
+from trainer import champion
+from trainer.champion import decide
+from trainer.check_data import faults
+from trainer.config import QUICKTEST
+from trainer.datasets import DataError, load_data, load_folder
+from trainer.drill import live
+from trainer.manifest import verify
+
+SIDE = 16
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """12 images to train on and 4 to test on, of two labels that a network can tell apart."""
+    generator = np.random.default_rng(1)
+    for part, count in (("train", 6), ("test", 2)):
+        for label, level in (("dark", 40), ("light", 200)):
+            place = tmp_path / "data" / part / label
+            place.mkdir(parents=True)
+            for number in range(count):
+                pixels = np.clip(generator.normal(level, 15, (20, 24, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(place / f"{number}.png")
+    return tmp_path / "data"
+
+
+def test_a_folder_is_read_in_the_order_of_its_names(folder: Path) -> None:
+    data = load_folder(folder, SIDE)
+    assert data.label_names == ("dark", "light")
+    assert data.train.labels.tolist() == [0] * 6 + [1] * 6
+    assert data.train.read(0).shape == (SIDE, SIDE, 3)
+    assert faults(data, 4) == []
+
+
+@pytest.mark.parametrize("change", ["content", "name", "label", "more"])
+def test_whatever_changes_in_a_folder_changes_its_digest(folder: Path, change: str) -> None:
+    before = load_folder(folder, SIDE).digest
+    image = folder / "train" / "dark" / "0.png"
+    match change:
+        case "content":
+            image.write_bytes((folder / "train" / "dark" / "1.png").read_bytes())
+        case "name":
+            image.rename(image.with_name("9.png"))
+        case "label":
+            image.rename(folder / "train" / "light" / "00.png")
+        case _:
+            Image.new("RGB", (20, 20)).save(folder / "test" / "dark" / "7.png")
+    assert load_folder(folder, SIDE).digest != before
+
+
+def test_what_cannot_be_trained_on_is_named(folder: Path) -> None:
+    (folder / "test" / "dark" / "0.png").write_bytes((folder / "train" / "dark" / "0.png").read_bytes())
+    found = faults(load_folder(folder, SIDE), 100)
+    assert any("less than a batch" in each for each in found)
+    assert any("1 images are in train and in test" in each for each in found)
+    (folder / "test" / "light" / "0.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"0\.png: not a readable image"):
+        load_folder(folder, SIDE)
+    with pytest.raises(DataError, match="there is no folder 'train'"):
+        load_folder(folder / "train", SIDE)
+
+
+def test_the_packaged_images_are_balanced_and_apart() -> None:
+    data = load_data("silhouettes", 28)
+    assert (len(data.train), len(data.test)) == (1280, 320)
+    assert np.bincount(data.train.labels).tolist() == [320] * 4
+    assert not [each for each in faults(data, 32) if "in train and in test" not in each]
+
+
+def test_a_run_on_a_folder_resumes_and_refuses_the_folder_when_it_changed(folder: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(
+        QUICKTEST, name="FOLDER", data=str(folder), image_size=SIDE, batch=4, epochs=3, save_every_steps=2
+    )
+    killed = live(dataclasses.replace(config, log_every=1), tmp_path / "run", (5, 0.0))
+    assert killed.result is None
+    (folder / "train" / "dark" / "9.png").write_bytes((folder / "train" / "dark" / "1.png").read_bytes())
+    refused = live(config, tmp_path / "run")
+    assert refused.result is not None
+    assert "data changed" in refused.result["message"]
+    (folder / "train" / "dark" / "9.png").unlink()
+    resumed = live(config, tmp_path / "run")
+    assert resumed.result is not None
+    assert (resumed.resumed_at > 0, resumed.result["exact"]) == (True, "yes")
+
+
+def test_a_prepared_set_of_tensorflow_datasets_is_read_by_number(tmp_path: Path, folder: Path) -> None:
+    import tensorflow_datasets as tfds
+
+    from trainer.tfds_data import from_builder
+
+    class Lights(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc,name-defined,unused-ignore]  # without types
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self) -> object:
+            features = {
+                "image": tfds.features.Image(shape=(20, 24, 3)),
+                "label": tfds.features.ClassLabel(names=["dark", "light"]),
+            }
+            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, _manager: object) -> dict[str, object]:
+            return {part: self._generate_examples(folder / part) for part in ("train", "test")}
+
+        def _generate_examples(self, place: Path) -> object:
+            for path in sorted(place.rglob("*.png")):
+                yield str(path), {"image": str(path), "label": path.parent.name}
+
+    builder = Lights(data_dir=str(tmp_path / "tfds"), file_format="array_record")
+    builder.download_and_prepare()
+    data = from_builder(builder, SIDE)
+    assert (len(data.train), len(data.test), data.label_names) == (12, 4, ("dark", "light"))
+    levels = [data.train.read(number).mean() for number in range(12)]
+    assert all((level > 120) == bool(label) for level, label in zip(levels, data.train.labels, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("challenger", "best", "gain", "promoted"),
+    [
+        (0.9, None, 0.1, True),
+        (0.9, 0.8, 0.05, True),
+        (0.9, 0.9, 0.0, True),
+        (0.9, 0.89, 0.05, False),
+        (0.8, 0.9, 0.0, False),
+    ],
+)
+def test_a_challenger_is_promoted_when_it_gains_enough(
+    challenger: float, best: float | None, gain: float, promoted: bool
+) -> None:
+    assert decide(challenger, best, gain).promote is promoted
+
+
+def test_a_champion_is_judged_on_the_challengers_data(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    export = undisturbed.workdir / "export"
+    assert (
+        champion.main([str(export), "--champion", str(export), "--output", str(tmp_path), "--least-gain", "0.01"]) == 0
+    )
+    text = (tmp_path / "decision.json").read_text()
+    assert '"promote": false' in text
+    accuracy = champion.accuracy(export, load_data("silhouettes", 28))
+    manifest = verify(export)
+    assert accuracy == pytest.approx(manifest["metrics"]["test_accuracy"], abs=0.005)
