@@ -15,6 +15,7 @@ A, B, C = claimant("a", 1), claimant("b", 2), claimant("c", 3)
 A_AGAIN = claimant("a", 5)
 A_AGAIN_EARLY = claimant("a", 2)
 A_OTHER_GATE = claimant("a", 1, gate=gate(version="ba9876543210"))
+B_OTHER_GATE = claimant("b", 2, gate=gate(version="ba9876543210"))
 A_FIRM, B_FIRM = claimant("a", 1, movable=False), claimant("b", 2, movable=False)
 
 
@@ -173,6 +174,24 @@ CASES: dict[str, tuple[own.State, own.Event, own.State, tuple[Any, ...]]] = {
         _placing(A, None, A, waiting=(A_OTHER_GATE,)),
         (),
     ),
+    "one image under two versions of its gate: both wait": (
+        _placing(B, None, A, waiting=(B,)),
+        _approved(B_OTHER_GATE),
+        _placing(B, None, A, waiting=(B, B_OTHER_GATE)),
+        (),
+    ),
+    "one image under two versions of its gate: both are superseded": (
+        _placing(B, None, A, waiting=(B, B_OTHER_GATE)),
+        _pushed(C),
+        _placing(C, None, A, told=_told(B, B_OTHER_GATE)),
+        (_tell(B, "superseded", C.digest, NOW), _tell(B_OTHER_GATE, "superseded", C.digest, NOW)),
+    ),
+    "one image under two versions of its gate: they are placed one after the other": (
+        _placing(B, None, A, waiting=(B, B_OTHER_GATE)),
+        own.TagWritten(1, "", LATER),
+        _placing(B, A, B, 2, waiting=(B_OTHER_GATE,)),
+        (_tell(A, "placed"), _place(B, 2)),
+    ),
     "an older order of a claim that waits changes nothing": (
         _placing(A_AGAIN, B, B, 2, waiting=(A_AGAIN,)),
         _approved(A),
@@ -262,6 +281,22 @@ def test_what_was_told_is_remembered_for_the_last_claims_only() -> None:
 def test_a_tag_is_locked_with_its_write_if_its_gate_says_so() -> None:
     step = own.TagOwnership().decide(own.Unclaimed(), _approved(claimant("a", lock=True)))
     assert step.commands == (own.PlaceTag(TARGET, image().digest, True, True, 1),)
+
+
+EXPLAINED: dict[str, tuple[own.Event, str]] = {
+    "a push": (_pushed(A), f"{A.digest} at {A.order}"),
+    "a first write": (own.TagWritten(1, "", LATER), "the tag named nothing before"),
+    "a move": (own.TagWritten(1, B.digest, LATER), f"the tag named {B.digest} before"),
+    "a look": (own.TagSeen(1, B.digest, LATER), f"the tag names {B.digest}"),
+    "a look at nothing": (own.TagSeen(1, "", LATER), "the tag names nothing"),
+    "a conflict": (own.TagRefused(1, B.digest, LATER), f"the tag names {B.digest}"),
+    "a refusal": (CommandRefused(1, "no", LATER), "no"),
+}
+
+
+@pytest.mark.parametrize(("event", "why"), EXPLAINED.values(), ids=EXPLAINED.keys())
+def test_every_transition_says_why(event: own.Event, why: str) -> None:
+    assert own.TagOwnership().explain(event, own.Unclaimed()).why == why
 
 
 def test_a_tag_is_not_listed() -> None:

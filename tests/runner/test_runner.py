@@ -322,6 +322,18 @@ def with_lease(current: Record, lease: Lease) -> Record:
     return Record(current.state, current.since, current.outbox, current.numbered, current.audited, lease)
 
 
+def test_a_look_at_something_that_runs_needs_no_lease() -> None:
+    world = World()
+    world.tests.seconds = 30
+    key = pushed(world)
+    world.run_for(5)
+    saved, looked = world.store.called("save"), world.tests.called("status")
+    world.run_for(10)
+    assert world.tests.called("status") > looked
+    assert world.store.called("save") - saved == world.tests.called("status") - looked
+    assert isinstance(world.state(key), st.Testing)
+
+
 def test_nobody_holds_a_record_on_which_nothing_is_due() -> None:
     world = World()
     world.tests.seconds = 30
