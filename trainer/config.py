@@ -90,7 +90,8 @@ QUICKTEST = Config(
 )  # fmt: skip
 """The whole way in seconds, on data that is in the package: silhouettes of four animals, 1280 to train on, 320 to test.
 
-`python -m trainer --config QUICKTEST --workdir /tmp/quicktest` ends within 30 s on two cores.
+`python -m trainer --config QUICKTEST --workdir /tmp/quicktest` ends within 30 s on two cores; test accuracy 0.94 (about,
+other processors round otherwise).
 """
 
 HORSES_OR_HUMANS = Config(name="HORSES_OR_HUMANS", data="tfds:horses_or_humans", epochs=10, patience=4)
