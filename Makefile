@@ -66,7 +66,7 @@ check-infra: setup-python ## Check infra/ alone: Bicep, data, policy, wiring, ro
 e2e: setup ## Run the end-to-end tests alone, from push to promoted
 	$(python) -m pytest tests/e2e
 
-bench: setup ## Measure: decisions, the runner, the local stack
+bench: setup ## Measure the image flow: indexing, overhead, copies, duplicates, growth; each beside its reference
 	$(python) -m benchmarks
 
 lock: setup-python ## Write the requirements again from pyproject.toml; UPGRADE=1 takes newer versions

@@ -26,5 +26,5 @@ def account(emulator: Azurite) -> StorageAccount:
 
 @pytest.fixture
 def fresh_name() -> Callable[[str], str]:
-    """A name nobody used in this session: letters and digits, valid for tables, queues and containers."""
+    """A name nobody used in this run: letters and digits, valid for tables, queues and containers."""
     return lambda stem: f"{stem}{next(_NUMBERS)}"

@@ -19,7 +19,7 @@ _WHY: Mapping[Cause, str] = {
     "code": "its code failed",
     "unknown": "no rule knows why",
 }
-_TODO: Mapping[Cause, str] = {
+_NEXT_STEPS: Mapping[Cause, str] = {
     "eviction": "All resubmissions are used up. Submit it again when capacity is back, or on a dedicated compute.",
     "memory": "Use a smaller batch or a larger compute. The checkpoint is where the run left it.",
     "quota": "Ask for quota, use another size or region, or wait for capacity and submit it again.",
@@ -43,7 +43,7 @@ def job_alert(
         severity="warning" if facts.status == "canceled" else "error",
         title=f"{facts.experiment or facts.job.workspace}: {name} {facts.status}, {_WHY[diagnosis.cause]}",
         why=diagnosis.line,
-        todo=_TODO[diagnosis.cause],
+        todo=_NEXT_STEPS[diagnosis.cause],
         route=route,
         at=at,
         facts=_facts(facts, diagnosis),
