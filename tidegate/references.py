@@ -17,6 +17,8 @@ _REGISTRY = re.compile(r"[a-z0-9]{5,50}\Z")
 _MAX_REPOSITORY = 255
 _WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,32}\Z")  # azure-rest-api-specs workspaceRP.json, workspaceName
 _RUN = re.compile(r"[A-Za-z0-9_.-]{1,255}\Z")
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z")  # azure-ai-ml: names of assets
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,29}\Z")
 
 # Tags that clients write beside an image to find its signatures and referrers (cosign; OCI 1.1 referrers tag schema).
 _COMPANION_TAG = re.compile(r"sha256-[a-f0-9]{64}(?:\.(?:sig|att|sbom))?\Z")
@@ -78,6 +80,24 @@ def run(text: object, field: str) -> str:
     return name
 
 
+def model(text: object, field: str) -> str:
+    """The name of a model, or MalformedEvent naming `field` and the rule."""
+    name = _text(text, field)
+    if not _MODEL.match(name):
+        raise MalformedEvent(
+            f"{field}: {_shown(name)} is not the name of a model (letters, digits, - _ ., at most 255)"
+        )
+    return name
+
+
+def version(text: object, field: str) -> str:
+    """The version of a model, which events give as text or as a number; or MalformedEvent naming `field` and the rule."""
+    name = str(text) if isinstance(text, int) and not isinstance(text, bool) else _text(text, field)
+    if not _VERSION.match(name):
+        raise MalformedEvent(f"{field}: {_shown(name)} is not a version (letters, digits, - _ ., at most 30)")
+    return name
+
+
 def is_companion_tag(name: str) -> bool:
     """Whether a tag only ties signatures, attestations or other referrers to an image."""
     return _COMPANION_TAG.match(name) is not None
@@ -130,6 +150,19 @@ class JobRef:
     @override
     def __str__(self) -> str:
         return f"{self.workspace}/{self.run}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelRef:
+    """One version of a model in the workspace it was registered in."""
+
+    workspace: str
+    name: str
+    version: str
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.workspace}/{self.name}:{self.version}"
 
 
 def _text(value: object, field: str) -> str:
