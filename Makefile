@@ -77,10 +77,11 @@ lock: setup-python ## Write the requirements again from pyproject.toml; UPGRADE=
 	$(lock) --group pyproject.toml:trainer -c requirements/trainer-test.txt -o requirements/trainer.txt
 	$(lock) --group pyproject.toml:trainer-gpu -c requirements/trainer-test.txt -o requirements/trainer-gpu.txt
 	$(lock) --group pyproject.toml:scoring -c requirements/trainer-test.txt -o requirements/scoring.txt
+	$(lock) --group pyproject.toml:serving -c requirements/scoring.txt -o requirements/serving.txt
 	$(lock) --group pyproject.toml:uv -o requirements/uv.txt
 	$(lock) --group pyproject.toml:node -o requirements/node.txt
 
-setup: ## Install what is missing: Python, packages, Azurite, container tools
+setup: ## Install what is missing: Python, packages, Azurite, the inference server, container tools
 	@tools/setup
 
 setup-python:

@@ -23,6 +23,10 @@ LOCKS = {
         *PROJECT["dependency-groups"]["test"],
     ],
     "requirements/azure-cli.txt": PROJECT["dependency-groups"]["azure-cli"],
+    "requirements/serving.txt": [
+        *PROJECT["dependency-groups"]["scoring"],
+        *(each for each in PROJECT["dependency-groups"]["serving"] if isinstance(each, str)),
+    ],
     "requirements/uv.txt": PROJECT["dependency-groups"]["uv"],
     "requirements/node.txt": PROJECT["dependency-groups"]["node"],
 }
