@@ -39,6 +39,8 @@ class DeliveryRequested:
     who: str
     why: str
     at: datetime.datetime
+    person: str = ""
+    """`tid/oid` of a verified token, or `key:<name>`: whoever asked may not approve. Empty: only `who` is compared."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

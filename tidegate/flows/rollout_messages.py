@@ -23,6 +23,8 @@ class RolloutWanted:
     delivery: str
     """Key of its record, which gets StageEnded."""
     at: datetime.datetime
+    wish: int = 0
+    """The delivery's number of this wish: a version that is wanted again after it failed is another one. Comes back in StageEnded."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -235,6 +237,8 @@ class StageEnded:
     reason: str
     measured: Measured | None
     at: datetime.datetime
+    wish: int = 0
+    """Of the RolloutWanted that it answers; a late answer to an earlier wish means nothing."""
 
 
 # Commands ------------------------------------------------------------------------------------------------------------
