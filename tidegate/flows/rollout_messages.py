@@ -24,7 +24,7 @@ class RolloutWanted:
     """Key of its record, which gets StageEnded."""
     at: datetime.datetime
     wish: int = 0
-    """The delivery's number of this wish: a version that is wanted again after it failed is another one. Comes back in StageEnded."""
+    """The delivery counts them: a version wanted again after it failed is another wish. Comes back in StageEnded."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
