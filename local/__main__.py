@@ -104,7 +104,11 @@ def _status(stack: Stack, as_json: bool) -> int:
 
 
 def _env(stack: Stack, principal: str, as_json: bool) -> int:
-    variables = stack.client_environment(principal) | {"AZURE_STORAGE_CONNECTION_STRING": stack.storage_connection}
+    variables = stack.client_environment(principal) | {
+        "AZURE_STORAGE_CONNECTION_STRING": stack.storage_connection,
+        "TIDEGATE_URL": f"http://127.0.0.1:{stack.ports.functions}",
+        "TIDEGATE_KEY": Site(stack).keys.default,
+    }
     if as_json:
         print(json.dumps(variables, indent=2))
     else:

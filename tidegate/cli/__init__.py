@@ -1,0 +1,1 @@
+"""`tidegate`: a client of the HTTP API for people and scripts."""

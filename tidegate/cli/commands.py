@@ -1,0 +1,367 @@
+"""The commands. Each one is one call of the API, `--json` prints its answer unchanged, and what a person reads is made of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import click
+
+from tidegate import references
+from tidegate.cli import output
+from tidegate.cli.connection import Answer, Connection, profile, segment
+from tidegate.cli.following import Waiting, check_end
+from tidegate.cli.problems import Exit, Problem
+from tidegate.errors import MalformedEvent
+
+VERSION = "0.1.0"
+
+_EXITS = """\b
+Exit status:
+  0  done                         4  sign in first
+  1  it failed, or no answer      5  there is no such thing
+  2  wrong use                    8  not at its end yet
+  3  refused by a gate or a role
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXITS)
+@click.version_option(VERSION, prog_name="tidegate")
+@click.option("--url", default="", help="Where the app is (TIDEGATE_URL).")
+@click.option("--profile", "profile_name", default="", help="Entry of profiles.toml (TIDEGATE_PROFILE).")
+@click.pass_context
+def tidegate(context: click.Context, url: str, profile_name: str) -> None:
+    """Promote images, deliver models, decide, roll back.
+
+    The app is named by --url, TIDEGATE_URL or ~/.config/tidegate/profiles.toml; who asks is proved by TIDEGATE_KEY (a function
+    key), TIDEGATE_TOKEN, or TIDEGATE_AUDIENCE (a token is taken from az).
+    """
+    context.obj = lambda: Connection(profile(profile_name or os.environ.get("TIDEGATE_PROFILE", ""), url, os.environ))
+
+
+def _connection(context: click.Context) -> Connection:
+    return cast("Callable[[], Connection]", context.find_root().obj)()
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+reason = click.option("--reason", required=True, help="Why; it is kept with the history.")
+dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+wait = click.option("--wait", is_flag=True, help="Wait for the end, and say each change.")
+timeout = click.option(
+    "--timeout", type=click.FloatRange(min=0), default=1800.0, show_default=True, help="Seconds that --wait lasts."
+)
+limit = click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+state = click.option("--state", default="", help="Only those in this state.")
+
+
+# Images --------------------------------------------------------------------------------------------------------------
+
+
+@tidegate.command()
+@click.argument("image")
+@reason
+@click.option("--override", is_flag=True, help="Promote it although its test or a requirement said no.")
+@dry_run
+@wait
+@timeout
+@as_json
+@click.pass_context
+def promote(
+    context: click.Context,
+    image: str,
+    reason: str,
+    override: bool,
+    dry_run: bool,
+    wait: bool,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Ask for the promotion of IMAGE, REPOSITORY:TAG or REPOSITORY@DIGEST in the staging registry."""
+    body = {**_image(image), "reason": reason, "override": override, "dry_run": dry_run}
+    _ask(context, "/promotions", body, dry_run=dry_run, wait=timeout if wait else None, as_json=as_json)
+
+
+@tidegate.command()
+@state
+@click.option("--repository", default="", help="Only this repository.")
+@limit
+@as_json
+@click.pass_context
+def promotions(context: click.Context, state: str, repository: str, limit: int, as_json: bool) -> None:
+    """List promotions, newest first."""
+    query = {"state": state, "repository": repository, "limit": str(limit)}
+    columns = (("ID", "id"), ("STATE", "state"), ("REPOSITORY", "repository"), ("TAGS", "tags"), ("UPDATED", "updated"))
+    _list(context, "/promotions", query, (*columns, ("REASON", "reason")), as_json)
+
+
+@tidegate.command()
+@click.argument("id")
+@click.pass_context
+def log(context: click.Context, id: str) -> None:
+    """Print the kept log of a promotion's test."""
+    output.raw(_connection(context).get(f"/promotions/{segment(id)}/log").body)
+
+
+# Models --------------------------------------------------------------------------------------------------------------
+
+
+@tidegate.command()
+@click.argument("model")
+@click.option("--workspace", required=True, help="Where the version is registered.")
+@reason
+@dry_run
+@wait
+@timeout
+@as_json
+@click.pass_context
+def deliver(
+    context: click.Context,
+    model: str,
+    workspace: str,
+    reason: str,
+    dry_run: bool,
+    wait: bool,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Ask for the delivery of MODEL, given as NAME:VERSION."""
+    name, _, version = model.rpartition(":")
+    try:
+        body = {"model": references.model(name, "MODEL"), "version": references.version(version, "MODEL")}
+    except MalformedEvent as error:
+        raise Problem(Exit.USAGE, str(error), "Give it as NAME:VERSION, for example digits:7") from error
+    _ask(
+        context,
+        "/deliveries",
+        {**body, "workspace": workspace, "reason": reason, "dry_run": dry_run},
+        dry_run=dry_run,
+        wait=timeout if wait else None,
+        as_json=as_json,
+    )
+
+
+@tidegate.command()
+@state
+@click.option("--model", default="", help="Only versions of this model.")
+@limit
+@as_json
+@click.pass_context
+def deliveries(context: click.Context, state: str, model: str, limit: int, as_json: bool) -> None:
+    """List deliveries, newest first."""
+    query = {"state": state, "model": model, "limit": str(limit)}
+    columns = (("ID", "id"), ("STATE", "state"), ("MODEL", "model"), ("VERSION", "version"), ("STAGE", "stage"))
+    _list(context, "/deliveries", query, (*columns, ("UPDATED", "updated"), ("REASON", "reason")), as_json)
+
+
+@tidegate.command()
+@click.argument("id")
+@reason
+@click.option("--evidence", default="", help="Hash of what you looked at; without it, of what is shown now.")
+@as_json
+@click.pass_context
+def approve(context: click.Context, id: str, reason: str, evidence: str, as_json: bool) -> None:
+    """Say yes to the stage that delivery ID waits for, as it is: a changed model makes the yes void."""
+    connection = _connection(context)
+    if not evidence:
+        found = connection.get(f"/deliveries/{segment(id)}").json()
+        evidence = str(found.get("evidence") or "")
+        output.words(
+            f"approving {found.get('model')}:{found.get('version')} for {found.get('stage')}, evidence {evidence}"
+        )
+    answer = connection.post(f"/deliveries/{segment(id)}/approve", {"reason": reason, "evidence": evidence})
+    _say(answer, as_json, "approved")
+
+
+@tidegate.command()
+@click.argument("id")
+@reason
+@as_json
+@click.pass_context
+def reject(context: click.Context, id: str, reason: str, as_json: bool) -> None:
+    """Say no to the version of delivery ID; where it serves, the last good one is put back."""
+    _say(_connection(context).post(f"/deliveries/{segment(id)}/reject", {"reason": reason}), as_json, "rejected")
+
+
+def _on_endpoints(name: str, text: str) -> None:
+    """Add a command that acts on the endpoints of a delivery."""
+
+    @click.argument("id")
+    @reason
+    @click.option("--stage", default="", help="Only at this stage's endpoint.")
+    @as_json
+    @click.pass_context
+    def act(context: click.Context, id: str, reason: str, stage: str, as_json: bool) -> None:
+        body = {"reason": reason, **({"stage": stage} if stage else {})}
+        _say(_connection(context).post(f"/deliveries/{segment(id)}/{name}", body), as_json, f"{name}: asked for")
+
+    tidegate.command(name, help=text)(act)
+
+
+_on_endpoints("rollback", "Put the last good version back where delivery ID serves, and hold the endpoint.")
+_on_endpoints("hold", "Begin nothing new and move no traffic at the endpoints of delivery ID.")
+_on_endpoints("release", "End a hold or a pause.")
+
+
+# Both ----------------------------------------------------------------------------------------------------------------
+
+
+@tidegate.command()
+@click.argument("id")
+@wait
+@timeout
+@click.option("--watch", is_flag=True, help="With --wait: print one line of JSON for each change.")
+@as_json
+@click.pass_context
+def show(context: click.Context, id: str, wait: bool, timeout: float, watch: bool, as_json: bool) -> None:
+    """Show the promotion or delivery ID with its history."""
+    connection = _connection(context)
+    path = _path(connection, id)
+    if not wait:
+        _show(connection.get(path).json(), as_json)
+        return
+    found = Waiting(connection, timeout, watch).until_end(path)
+    if not watch:
+        _show(found, as_json)
+    check_end(found)
+
+
+@tidegate.command("dead-letters")
+@limit
+@as_json
+@click.pass_context
+def dead_letters(context: click.Context, limit: int, as_json: bool) -> None:
+    """List events that nobody could take."""
+    _list(context, "/dead-letters", {"limit": str(limit)}, (("ID", "id"), ("AT", "at"), ("REASON", "reason")), as_json)
+
+
+@tidegate.command()
+@click.argument("id")
+@as_json
+@click.pass_context
+def replay(context: click.Context, id: str, as_json: bool) -> None:
+    """Let the dead letter ID come in once more."""
+    _say(_connection(context).post(f"/dead-letters/{segment(id)}/replay"), as_json, "replayed")
+
+
+@tidegate.command()
+@as_json
+@click.pass_context
+def health(context: click.Context, as_json: bool) -> None:
+    """Ask the app whether it is sound."""
+    answer = _connection(context).get("/health")
+    if as_json:
+        output.show_json(answer.json())
+    else:
+        output.pairs((str(name), value) for name, value in answer.json().items())
+
+
+# What the commands share ---------------------------------------------------------------------------------------------
+
+
+def _image(text: str) -> dict[str, str]:
+    repository, at, digest = text.partition("@")
+    try:
+        if at:
+            return {
+                "repository": references.repository(repository, "IMAGE"),
+                "digest": references.digest(digest, "IMAGE"),
+            }
+        repository, _, tag = text.rpartition(":")
+        return {"repository": references.repository(repository, "IMAGE"), "tag": references.tag(tag, "IMAGE")}
+    except MalformedEvent as error:
+        raise Problem(Exit.USAGE, str(error), "Give it as REPOSITORY:TAG or REPOSITORY@DIGEST") from error
+
+
+def _ask(
+    context: click.Context, path: str, body: dict[str, Any], *, dry_run: bool, wait: float | None, as_json: bool
+) -> None:
+    connection = _connection(context)
+    answer = connection.post(path, body)
+    if dry_run:
+        _plan(answer.json(), as_json)
+        return
+    identity = str(answer.json()["id"])
+    if wait is None:
+        _say(answer, as_json, f"asked for: {identity}\nSee what comes of it: tidegate show {identity} --wait")
+        return
+    found = Waiting(connection, wait, watched=False).until_end(f"{path}/{segment(identity)}")
+    _show(found, as_json)
+    check_end(found)
+
+
+def _plan(plan: Any, as_json: bool) -> None:
+    if as_json:
+        output.show_json(plan)
+        return
+    output.pairs((name, value) for name, value in plan.items() if name not in ("calls", "dry_run", "stages"))
+    for step in (*plan.get("stages", ()), *plan.get("calls", ())):
+        click.echo(f"  {output.cell(step)}")
+
+
+def _say(answer: Answer, as_json: bool, text: str) -> None:
+    if as_json:
+        output.show_json(answer.json())
+    else:
+        for line in text.splitlines():
+            output.words(line)
+
+
+def _list(
+    context: click.Context, path: str, query: dict[str, str], columns: Sequence[tuple[str, str]], as_json: bool
+) -> None:
+    page = _connection(context).get(path, query).json()
+    if as_json:
+        output.show_json(page)
+        return
+    filters = " ".join(f"--{name} {value}" for name, value in query.items() if value and name != "limit")
+    output.table(page["items"], columns, f"Nothing here{f' with {filters}' if filters else ''}.")
+    if page.get("next"):
+        output.words(
+            f"There is more; --limit shows up to 200, or narrow it down. This is the first {len(page['items'])}."
+        )
+
+
+def _path(connection: Connection, identity: str) -> str:
+    """Where a promotion or a delivery of this id is: both have ids that say nothing of their kind."""
+    try:
+        connection.get(f"/promotions/{segment(identity)}")
+    except Problem as problem:
+        if problem.status is not Exit.NOT_FOUND:
+            raise
+        return f"/deliveries/{segment(identity)}"
+    return f"/promotions/{segment(identity)}"
+
+
+def _show(found: Any, as_json: bool) -> None:
+    if as_json:
+        output.show_json(found)
+        return
+    output.pairs((name, value) for name, value in found.items() if name != "history")
+    rows = found.get("history") or []
+    if rows:
+        click.echo()
+        columns = (("AT", "at"), ("WHO", "who"), ("WHAT", "what"), ("FROM", "before"), ("TO", "after"), ("WHY", "why"))
+        output.table(rows, columns, "")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit status."""
+    try:
+        tidegate.main(args=None if arguments is None else list(arguments), prog_name="tidegate", standalone_mode=False)
+    except Problem as problem:
+        output.words(f"tidegate: {problem.what}")
+        if problem.todo:
+            output.words(problem.todo)
+        return problem.status
+    except click.Abort:
+        return Exit.FAILED
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        return Exit.FAILED
+    return 0
