@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.gates import alert_loading, load, loading
+from tidegate.gates import alert_loading, load, loading, model_loading, stage_loading
 from tidegate.gates.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +38,16 @@ def documented_keys(heading: str) -> tuple[str, ...]:
         ("### test", loading.TEST_KEYS),
         ("### require", loading.REQUIRE_KEYS),
         ("### promote", (*loading.PROMOTE_KEYS, *loading.REFERRERS_KEYS)),
+        ("### models", model_loading.MODEL_KEYS),
+        ("#### match of a model", model_loading.MODEL_MATCH_KEYS),
+        ("#### require of a model", (*model_loading.MODEL_REQUIRE_KEYS, *model_loading.METRIC_KEYS)),
+        ("#### serve", model_loading.SERVE_KEYS),
+        ("#### stages", stage_loading.STAGE_KEYS),
+        ("#### instance", stage_loading.INSTANCE_KEYS),
+        ("#### fit", stage_loading.FIT_KEYS),
+        ("#### analysis", stage_loading.ANALYSIS_KEYS),
+        ("#### approval", stage_loading.APPROVAL_KEYS),
+        ("#### release", stage_loading.PIPELINE_KEYS),
         ("### alerts", alert_loading.ALERT_KEYS),
         ("#### rate", alert_loading.RATE_KEYS),
         ("#### resubmit", alert_loading.RESUBMIT_KEYS),
@@ -61,4 +71,4 @@ def test_every_transcript_is_what_the_command_prints(
 
 
 def test_the_page_has_examples_and_transcripts() -> None:
-    assert (len(EXAMPLES), len(TRANSCRIPTS)) == (2, 2)
+    assert (len(EXAMPLES), len(TRANSCRIPTS)) == (3, 2)

@@ -116,7 +116,7 @@ class Cursor:
         value = self.parsed(parse, "text or a list, in quotes where it begins with {")
         return () if value is None else (value,)
 
-    def quantity(self, parse: Callable[[str], int], what: str) -> int | None:
+    def quantity[T](self, parse: Callable[[str], T], what: str) -> T | None:
         """A number with its unit; a number alone gets the message about the unit, not the one about quotes."""
         value = self.scalar(what)
         return None if value is None else self._ruled(parse, value)

@@ -1,4 +1,4 @@
-"""Globs over repository names and tags: matched in linear time, and compared, to see gates that are never reached."""
+"""Globs over names: matched in linear time, and compared, to see gates that are never reached."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STAR = "*"
 GLOBSTAR = "**"
 """Any run of characters."""
 
-# What names are made of: OCI distribution specification 1.1, "Pulling manifests".
+# What names are made of: OCI distribution specification 1.1, "Pulling manifests"; those of models have the letters of tags.
 _REPOSITORY = frozenset(string.ascii_lowercase + string.digits + "._-/")
 _TAG = frozenset(string.ascii_letters + string.digits + "._-")
 _STEP = re.compile(r"(?P<stars>\*+)|(?P<any>\?)|\[(?P<negated>!?)(?P<members>[^\]]*)\]|(?P<one>.)", re.DOTALL)
@@ -57,6 +57,11 @@ def tag_glob(text: str) -> Glob:
     return _glob(text, "tag", _TAG)
 
 
+def model_glob(text: str) -> Glob:
+    """A glob over names of models, or ValueError with the rule it breaks."""
+    return _glob(text, "model", _TAG)
+
+
 def _glob(text: str, kind: str, alphabet: frozenset[str]) -> Glob:
     choices = [[_tokens(plain, text, kind, alphabet) for plain in part] for part in _parts(text)]
     if math.prod(map(len, choices)) > _MAX_ALTERNATIVES:
@@ -66,7 +71,7 @@ def _glob(text: str, kind: str, alphabet: frozenset[str]) -> Glob:
     for tokens in alternatives:
         if not tokens:
             raise ValueError(f"{shown(text)} never matches: a {kind} is not empty; write ** to match everything")
-        if (first := _edge(tokens)) in {".", "-"} or (first == "_" and kind == "repository"):
+        if (first := _edge(tokens)) in {".", "-"} or (first == "_" and kind != "tag"):
             raise ValueError(f"{shown(text)} never matches: no {kind} begins with {first}")
     return Glob(text, alternatives)
 

@@ -17,13 +17,14 @@ from tidegate.gates.cursor import Cursor
 from tidegate.gates.document import read
 from tidegate.gates.globs import repository_glob, tag_glob
 from tidegate.gates.matching import GateRule, Gates, ImageMatch
+from tidegate.gates.model_loading import models
 from tidegate.gates.problems import GatesError, shown
 from tidegate.gates.sections import pairs, section, value
 
 VERSION = 1
 
 # The keys of each mapping, in the order the documentation has them.
-FILE_KEYS = ("version", "images", "alerts")
+FILE_KEYS = ("version", "images", "models", "alerts")
 GATE_KEYS = ("name", "match", "test", "require", "promote")
 MATCH_KEYS = ("repository", "tag")
 TEST_KEYS = ("runner", "cluster", "command", "timeout", "cpu", "memory", "tmp", "environment", "attempts", "skip")
@@ -89,7 +90,11 @@ def _gates(root: Cursor) -> Gates:
     rules = [(cursor, rule) for cursor in cursors if (rule := _rule(cursor))]
     _check_names(rules)
     _check_reachable(rules)
-    return Gates(tuple(rule for _, rule in rules), value(keys, "alerts", alerts, DEFAULT_ALERTS))
+    return Gates(
+        tuple(rule for _, rule in rules),
+        value(keys, "alerts", alerts, DEFAULT_ALERTS),
+        value(keys, "models", models, ()),
+    )
 
 
 def _check_version(cursor: Cursor) -> None:
