@@ -32,6 +32,19 @@ class Refused(PermanentError):
     """The present state does not allow this; the message says what would."""
 
 
+class NotSignedIn(TidegateError):
+    """Nothing that the request shows says who asks; the message says what would."""
+
+    def __init__(self, message: str, *, is_token: bool = False) -> None:
+        super().__init__(message)
+        self.is_token = is_token
+        """Whether a token was shown, and is not good."""
+
+
+class Forbidden(TidegateError):
+    """It is known who asks, and they may not; the message names the role or the rule."""
+
+
 class StateConflict(TidegateError):
     """Somebody else changed the record since it was read: load it and decide again."""
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 
 from tidegate.errors import MalformedEvent, SettingsError
+from tidegate.identity import key_holders
 from tidegate.references import registry, workspace
 
 PREFIX = "TIDEGATE_"
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,6 +51,14 @@ class Settings:
     """Secret that signs the buttons in mails, at least 32 characters; without it in the vault mails have no buttons."""
     public_url: str = ""
     """Where people reach the app, for example `https://func-tidegate.azurewebsites.net`; empty: mails have no buttons."""
+    tenant_id: str = ""
+    """Entra tenant whose tokens say who asks, for example `00000000-0000-0000-0000-000000000000`; empty: no token is taken."""
+    api_audience: str = ""
+    """Client id of the application that people sign in with; a token must be for it, or for `api://<client id>`.
+    Empty: no token is taken."""
+    key_roles: str = ""
+    """Function keys with a name and roles, `name:<sha256 of the key>:Role,Role`, separated by `;`. A key that is not among them
+    may read and request, is called by the first 8 digits of its hash, and has no role. Hashes, so that it is no secret."""
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -90,6 +102,7 @@ def _malformed(values: dict[str, str]) -> typing.Iterator[str]:
     if values.get("staging_registry") is not None and values.get("staging_registry") == values.get("healthy_registry"):
         yield f"{PREFIX}HEALTHY_REGISTRY: is the staging registry; promotion needs two"
     yield from _malformed_workspaces(values)
+    yield from _malformed_people(values)
     for field in ("outcomes_endpoint", "key_vault_url"):
         url = values.get(field, "")
         if url and not url.startswith("https://"):
@@ -97,6 +110,16 @@ def _malformed(values: dict[str, str]) -> typing.Iterator[str]:
     public_url = values.get("public_url", "")
     if public_url and not public_url.startswith(("https://", "http://127.0.0.1:")):
         yield f"{PREFIX}PUBLIC_URL: must start with https:// (or http://127.0.0.1: where everything runs on one machine)"
+
+
+def _malformed_people(values: dict[str, str]) -> typing.Iterator[str]:
+    for field in ("tenant_id", "api_audience"):
+        if field in values and not _ID.match(values[field]):
+            yield f"{PREFIX}{field.upper()}: must be an id, 32 of 0-9 and a-f in five groups"
+    try:
+        key_holders(values.get("key_roles", ""), f"{PREFIX}KEY_ROLES")
+    except MalformedEvent as error:
+        yield str(error)
 
 
 def _malformed_workspaces(values: dict[str, str]) -> typing.Iterator[str]:

@@ -1,0 +1,168 @@
+"""Who asks follows from a token or a key, and from nothing that a client merely states."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+
+import pytest
+
+from tidegate.errors import Forbidden, MalformedEvent, NotSignedIn
+from tidegate.identity import KeyHolder, People, Person, key_holders, require_role, shown
+
+ALICE = Person("tenant/alice", "Alice", ("Approver.pro",), "token")
+KEY = "a-function-key-of-the-host"
+DIGEST = hashlib.sha256(KEY.encode()).hexdigest()
+PRINCIPAL = base64.b64encode(
+    json.dumps(
+        {
+            "auth_typ": "aad",
+            "claims": [{"typ": "roles", "val": "Approver.pro"}],
+            "name_typ": "name",
+            "role_typ": "roles",
+        }
+    ).encode()
+).decode()
+
+
+class OneToken:
+    """Knows the token of one person."""
+
+    def verified(self, token: str) -> Person:
+        if token != "good":
+            raise NotSignedIn("token: it is no token of Entra", is_token=True)
+        return ALICE
+
+
+PEOPLE = People(OneToken(), (KeyHolder("release-bot", DIGEST, ("Operator",)),))
+
+
+def identify(headers: dict[str, str], query: dict[str, str] | None = None) -> Person:
+    return PEOPLE.identify(shown(headers, query or {}))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer good"},
+        {"authorization": "bearer  good"},
+        {"X-MS-TOKEN-AAD-ID-TOKEN": "good"},
+        {"Authorization": "Bearer good", "x-functions-key": KEY},
+    ],
+)
+def test_a_token_says_who_asks(headers: dict[str, str]) -> None:
+    assert identify(headers) == ALICE
+
+
+@pytest.mark.parametrize("authorization", ["Bearer bad", "Bearer", "Basic Z29vZA==", "good"])
+def test_a_token_that_is_not_good_is_not_made_good_by_a_key_or_a_session(authorization: str) -> None:
+    with pytest.raises(NotSignedIn):
+        identify({"Authorization": authorization, "x-functions-key": KEY, "X-MS-TOKEN-AAD-ID-TOKEN": "good"})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-MS-CLIENT-PRINCIPAL": PRINCIPAL},
+        {"X-MS-CLIENT-PRINCIPAL": PRINCIPAL, "X-MS-CLIENT-PRINCIPAL-ID": "alice", "X-MS-CLIENT-PRINCIPAL-IDP": "aad"},
+        {"X-MS-CLIENT-PRINCIPAL-NAME": "alice", "X-MS-AUTH-TOKEN": "good", "X-MS-TOKEN-AAD-ACCESS-TOKEN": "good"},
+    ],
+)
+def test_the_principal_header_alone_proves_nothing(headers: dict[str, str]) -> None:
+    with pytest.raises(NotSignedIn):
+        identify(headers)
+
+
+def test_the_principal_header_adds_no_role_to_a_key() -> None:
+    assert identify({"x-functions-key": "other", "X-MS-CLIENT-PRINCIPAL": PRINCIPAL}).roles == ()
+
+
+def test_a_key_is_called_by_its_name_in_the_settings_and_has_the_roles_given_there() -> None:
+    person = identify({"X-Functions-Key": KEY})
+
+    assert (person.id, person.roles, person.by) == ("key:release-bot", ("Operator",), "key")
+
+
+def test_a_key_that_nobody_named_is_called_by_its_hash_and_has_no_role() -> None:
+    person = identify({"x-functions-key": "another"})
+
+    assert person.id == f"key:{hashlib.sha256(b'another').hexdigest()[:8]}"
+    assert person.roles == ()
+    assert "another" not in repr(person)
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [({}, {"code": KEY}), ({"x-functions-key": KEY}, {"code": "x"}), ({"x-functions-key": f"{KEY}, other"}, {})],
+    ids=["in the query", "the header first", "of several the first"],
+)
+def test_the_key_is_the_one_that_the_host_looks_at(headers: dict[str, str], query: dict[str, str]) -> None:
+    assert identify(headers, query).id == "key:release-bot"
+
+
+def test_a_key_of_half_characters_is_a_key_that_nobody_named() -> None:
+    assert identify({"x-functions-key": "\ud800"}).roles == ()
+
+
+def test_who_shows_nothing_is_nobody() -> None:
+    with pytest.raises(NotSignedIn, match="sign in"):
+        identify({})
+
+
+def test_where_the_host_checks_no_key_a_key_is_worth_nothing() -> None:
+    with pytest.raises(NotSignedIn):
+        PEOPLE.by_token(shown({"x-functions-key": KEY}, {}))
+
+
+def test_what_a_request_shows_is_in_no_text_of_it() -> None:
+    text = repr(shown({"authorization": "Bearer good", "x-functions-key": KEY, "x-ms-token-aad-id-token": "s3"}, {}))
+
+    assert not any(secret in text for secret in ("good", KEY, "s3"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_ambient"),
+    [
+        ({"x-ms-token-aad-id-token": "good"}, True),
+        ({"x-ms-token-aad-id-token": "good", "authorization": "Bearer good"}, False),
+        ({"authorization": "Bearer good"}, False),
+    ],
+)
+def test_only_a_session_may_have_been_sent_by_the_browser_itself(headers: dict[str, str], is_ambient: bool) -> None:
+    assert shown(headers, {}).is_ambient is is_ambient
+
+
+def test_a_missing_role_is_named() -> None:
+    require_role(ALICE, ("Operator", "Approver.pro"), "approving")
+    with pytest.raises(Forbidden, match=r"approving needs Operator or Approver.int; Alice has Approver.pro"):
+        require_role(ALICE, ("Operator", "Approver.int"), "approving")
+    with pytest.raises(Forbidden, match="has none"):
+        require_role(dataclasses.replace(ALICE, roles=()), ("Operator",), "holding")
+
+
+def test_keys_are_read_from_their_setting() -> None:
+    text = f"ci:{'0' * 64}:; release-bot:{DIGEST}:Operator, Approver.int ;"
+
+    assert key_holders(text, "KEYS") == (
+        KeyHolder("ci", "0" * 64, ()),
+        KeyHolder("release-bot", DIGEST, ("Operator", "Approver.int")),
+    )
+    assert key_holders("", "KEYS") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Bot:00:", "the name of a key"),
+        (f"bot:{KEY}:Operator", "SHA-256"),
+        (f"bot:{DIGEST.upper()}:Operator", "SHA-256"),
+        (f"bot:{DIGEST}:Oper ator", "roles are like"),
+        (f"bot:{DIGEST}:;bot:{'0' * 64}:", "twice"),
+        (f"a:{DIGEST}:;b:{DIGEST}:Operator", "twice"),
+    ],
+)
+def test_a_mistake_in_the_setting_is_named(text: str, words: str) -> None:
+    with pytest.raises(MalformedEvent, match=f"KEYS: .*{words}"):
+        key_holders(text, "KEYS")
