@@ -1,7 +1,8 @@
 """Event Grid's payloads to ours: both schemas, every casing and omission that was seen; what breaks a rule is a MalformedEvent.
 
 Sources: azure-docs event-schema-container-registry (short and full type names, nine-digit timestamps), azure-rest-api-specs
-ContainerRegistry.tsp (digest, tag, location, request, actor optional), the SDKs' test vectors (odd casing of topics and types).
+ContainerRegistry.tsp (digest, tag, location, request, actor optional), the SDKs' test vectors (odd casing of topics and types),
+azure-docs event-schema-machine-learning (ModelVersion a number in the sample, text in the table beside it and in the specs).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 from tidegate import references
 from tidegate.errors import MalformedEvent
 from tidegate.flows.job_facts import TEST_TAG
-from tidegate.references import ImageRef, JobRef
+from tidegate.flows.model_facts import COPY_TAG
+from tidegate.references import ImageRef, JobRef, ModelRef
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,6 +75,19 @@ class RunStatus:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Registration:
+    """A version of a model was registered."""
+
+    model: ModelRef
+    order: str
+    """Sorts versions of the model; see `model_order`."""
+    tags: Mapping[str, str]
+    """Tags and properties as the event has them: good for finding the gate, and for nothing else."""
+    id: str
+    at: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class NotForUs:
     """A well-formed event that asks for nothing."""
 
@@ -81,10 +96,12 @@ class NotForUs:
 
 _PUSHED = frozenset({"microsoft.containerregistry.imagepushed", "imagepushed"})
 _STATUS_CHANGED = frozenset({"microsoft.machinelearningservices.runstatuschanged", "runstatuschanged"})
+_REGISTERED = frozenset({"microsoft.machinelearningservices.modelregistered", "modelregistered"})
 _WORKSPACE_ID = re.compile(r"/providers/microsoft\.machinelearningservices/workspaces/([^/]+)/?\Z", re.IGNORECASE)
 _REGISTRY_ID = re.compile(r"/providers/microsoft\.containerregistry/registries/([^/]+)/?\Z", re.IGNORECASE)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)?\Z", re.IGNORECASE)
 _MAX_ID = 256
+_DECIMAL = re.compile(r"[0-9]{1,30}\Z")  # not isdecimal(): it takes other scripts' digits
 
 
 def image_pushed(event: Envelope, *, staging: str, healthy: str, now: datetime.datetime) -> ImagePush | NotForUs:
@@ -121,12 +138,7 @@ def is_run_status(event: Envelope) -> bool:
 
 def run_status_changed(event: Envelope, *, workspaces: Collection[str], now: datetime.datetime) -> RunStatus:
     """What a change of a run's status means. `now` stands in for a time that cannot be read."""
-    match = _WORKSPACE_ID.search(event.source) if isinstance(event.source, str) else None
-    if not match:
-        raise MalformedEvent("topic: must be the resource id of a machine learning workspace")
-    workspace = references.workspace(match[1], "topic")
-    if workspace not in workspaces:
-        raise MalformedEvent(f"topic: workspace {workspace} is none of this installation (TIDEGATE_WORKSPACES)")
+    workspace = _workspace(event.source, workspaces)
     data = _data(event.data)
     job = JobRef(workspace, references.run(_field(data, "runId"), "data.runId"))
     status = _text(_field(data, "runStatus"), "data.runStatus").strip().lower()
@@ -142,6 +154,53 @@ def run_status_changed(event: Envelope, *, workspaces: Collection[str], now: dat
         test_of=test_of if isinstance(test_of, str) else "",
         at=datetime.datetime.fromisoformat(stamp) if stamp else now,
     )
+
+
+def is_model_registered(event: Envelope) -> bool:
+    """Whether it tells of a version of a model."""
+    return isinstance(event.type, str) and event.type.casefold() in _REGISTERED
+
+
+def model_registered(
+    event: Envelope, *, workspaces: Collection[str], now: datetime.datetime
+) -> Registration | NotForUs:
+    """What a registration means. `now` stands in for a time that cannot be read."""
+    workspace = _workspace(event.source, workspaces)
+    data = _data(event.data)
+    name = references.model(_field(data, "modelName"), "data.modelName")
+    version = references.version(_field(data, "modelVersion"), "data.modelVersion")
+    tags = {**_texts(_field(data, "modelProperties")), **_texts(_field(data, "modelTags"))}
+    if COPY_TAG in tags:
+        return NotForUs("a copy that a delivery made")
+    stamp = _stamp(event.time)
+    registered = datetime.datetime.fromisoformat(stamp) if stamp else now
+    model = ModelRef(workspace, name, version)
+    return Registration(model, model_order(version, registered), tags, _id(event.id), now)
+
+
+def model_order(version: str, registered: datetime.datetime) -> str:
+    """Sorts the versions of a model: by number where they are numbers, as Azure counts them, else by time of registration.
+
+    The version itself decides between two of one moment, and between `7` and `07`.
+    """
+    return f"{version.zfill(30) if _DECIMAL.match(version) else _stamp(registered)}/{version}"
+
+
+def _workspace(source: object, workspaces: Collection[str]) -> str:
+    """The workspace that an event comes from, which must be a watched one."""
+    match = _WORKSPACE_ID.search(source) if isinstance(source, str) else None
+    if not match:
+        raise MalformedEvent("topic: must be the resource id of a machine learning workspace")
+    workspace = references.workspace(match[1], "topic")
+    if workspace not in workspaces:
+        raise MalformedEvent(f"topic: workspace {workspace} is none of this installation (TIDEGATE_WORKSPACES)")
+    return workspace
+
+
+def _texts(value: object) -> dict[str, str]:
+    """What of a mapping is text; anything else is as if it were not there."""
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {name: text for name, text in pairs if isinstance(name, str) and isinstance(text, str)}
 
 
 def _registry(source: object, data: Mapping[str, Any]) -> str:

@@ -7,6 +7,10 @@ import dataclasses
 from tidegate.flows.image_gate import Pairs
 from tidegate.references import ModelRef
 
+COPY_TAG = "tidegate.copy-of"
+"""Tag of a version that a delivery copied to the workspace of a stage, with the version it is of (`ModelRef` as text). Its
+registration starts no delivery."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Artefact:
