@@ -81,6 +81,9 @@ param signInClientId string = ''
 @description('Optional. Client ids of other applications that may call the API: the command line\'s.')
 param signInAllowedApplications string[] = []
 
+@description('Optional. Function keys with a name and roles, `name:<sha256 of the key>:Role,Role`, separated by semicolons; other keys have no role.')
+param keyRoles string = ''
+
 @description('Optional. App settings of both apps that are secrets of the vault, as Key Vault references: name of the setting -> name of the secret.')
 param vaultSettings object = {}
 
@@ -498,6 +501,9 @@ var commonSettings = {
   TIDEGATE_ALERT_URL_SECRET: alertSecretName
   TIDEGATE_LINK_KEY_SECRET: 'alert-link-key'
   TIDEGATE_PUBLIC_URL: 'https://${names.apiApp}.azurewebsites.net'
+  TIDEGATE_TENANT_ID: tenant().tenantId
+  TIDEGATE_API_AUDIENCE: signInClientId
+  TIDEGATE_KEY_ROLES: keyRoles
 }
 
 module eventsApp 'modules/function-app.bicep' = {
@@ -564,6 +570,7 @@ module signIn 'modules/sign-in.bicep' = if (!empty(signInClientId)) {
     clientId: signInClientId
     allowedApplications: signInAllowedApplications
     unauthenticatedClientAction: 'Return401'
+    excludedPaths: map(functions.signedActions, each => '/api/actions/${each}')
   }
 }
 

@@ -16,6 +16,9 @@ param allowedApplications string[]
 ])
 param unauthenticatedClientAction string
 
+@description('Required. Paths that need no sign-in: what is behind them checks its callers itself, and believes no header of a caller.')
+param excludedPaths string[]
+
 resource app 'Microsoft.Web/sites@2025-03-01' existing = {
   name: appName
 }
@@ -32,6 +35,7 @@ resource authentication 'Microsoft.Web/sites/config@2025-03-01' = {
       requireAuthentication: true
       unauthenticatedClientAction: unauthenticatedClientAction
       redirectToProvider: 'azureactivedirectory'
+      excludedPaths: excludedPaths
     }
     httpSettings: {
       requireHttps: true

@@ -17,6 +17,7 @@ from tests.infra.bicep.project import Project
 from tests.infra.conftest import INFRA, ROOT, data
 from tidegate.bootstrap import WORK_QUEUE
 from tidegate.settings import PREFIX, Settings
+from tidegate.signed_links import ACTIONS
 
 ENVIRONMENTS = ("dev", "int", "pro")
 
@@ -119,8 +120,23 @@ def test_settings_that_are_secrets_are_references_that_the_app_reads_as_its_iden
     )
 
 
+def test_buttons_of_mails_open_in_a_browser_that_is_not_signed_in_and_nothing_else_does(project: Project) -> None:
+    """Each is named in full: whether a path with a wildcard is taken as one is said nowhere."""
+    made = project.files[INFRA / "modules" / "sign-in.bicep"].named("authentication")
+    assert made is not None
+    value: tree.Expr | None = made.body()
+    for name in ("properties", "globalValidation"):
+        value = value.get(name) if isinstance(value, tree.Object) else None
+    assert isinstance(value, tree.Object)
+
+    assert value.get("requireAuthentication") == tree.Literal(True)
+    assert value.get("excludedPaths") == tree.Name("excludedPaths")
+    assert "map(functions.signedActions, each => '/api/actions/${each}')" in (INFRA / "main.bicep").read_text()
+    assert set(data("functions")["signedActions"]) == set(ACTIONS)
+
+
 def test_no_app_setting_fakes_the_sign_in(project: Project) -> None:
-    """The platform sets WEBSITE_AUTH_ENABLED where sign-in stands in front of the app; the code trusts it for that."""
+    """The platform sets WEBSITE_AUTH_ENABLED where sign-in stands in front of the app; other software trusts it for that."""
     for path in project.files:
         assert "WEBSITE_AUTH_ENABLED" not in path.read_text()
 
