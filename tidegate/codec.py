@@ -1,5 +1,7 @@
 """Values to text and back, for records and queue messages: tagged with the name of their type, and versioned.
 
+Text is most of what is stored, so it is passed on without a call; a storm of alerts is read and written thousands of times.
+
 Only frozen dataclasses that were registered take part, so text from a queue can never name another class. A field that is new
 has a default, and text written before it existed is read with that default; a field that is gone is dropped. A change that
 this cannot bridge raises VERSION and adds a step to `_UPGRADES`.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 import types
 import typing
@@ -50,16 +53,17 @@ class Codec:
 
     def _plain(self, value: object) -> Any:
         match value:
-            case None | bool() | int() | float() | str():
+            case None | str() | bool() | int() | float():
                 return value
             case tuple():
-                return [self._plain(item) for item in value]
+                return [item if type(item) is str else self._plain(item) for item in value]
             case datetime.datetime():
                 return {"": "time", "at": value.astimezone(datetime.UTC).isoformat()}
             case _ if type(value).__name__ in self._kinds:
                 plain: dict[str, Any] = {"": type(value).__name__}
-                for field in dataclasses.fields(value):  # type: ignore[arg-type]  # registered kinds are dataclasses
-                    plain[field.name] = self._plain(getattr(value, field.name))
+                for name in _fields(type(value)):
+                    found = getattr(value, name)
+                    plain[name] = found if type(found) is str else self._plain(found)
                 return plain
             case _:
                 raise TypeError(f"{type(value).__name__} is not registered with the codec")
@@ -68,14 +72,17 @@ class Codec:
         match plain:
             case list():
                 inner = _items(hint)
-                return tuple(self._value(item, inner) for item in plain)
+                return tuple([item if type(item) is str else self._value(item, inner) for item in plain])
             case {"": "time", "at": str(text)}:
                 return datetime.datetime.fromisoformat(text)
             case {"": str(name)}:
                 kind = self._kinds[name]
-                known = _fields(kind)
                 return kind(
-                    **{field: self._value(plain[field], hint) for field, hint in known.items() if field in plain}
+                    **{
+                        field: found if type(found := plain[field]) is str else self._value(found, hint)
+                        for field, hint in _fields(kind).items()
+                        if field in plain
+                    }
                 )
             case dict():
                 raise ValueError("an object without the name of its type")
@@ -96,6 +103,7 @@ _FIELDS: dict[type[Any], dict[str, Any]] = {}
 """Fields with their resolved types; resolving is slow and never changes."""
 
 
+@functools.cache
 def _items(hint: Any) -> Any:
     arguments = typing.get_args(hint)
     return arguments[0] if arguments else Any

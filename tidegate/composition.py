@@ -150,7 +150,15 @@ def make(environ: Mapping[str, str], work_queue: str) -> Runtime:
     alerts = gates.alerts
     links = Links(secrets, settings.link_key_secret, settings.public_url)
     around_jobs = JobEffects(
-        jobs, AlertWorkflow(settings, secrets), registry, settings.healthy_registry, evidence, links, alerts, clock
+        jobs,
+        AlertWorkflow(settings, secrets),
+        registry,
+        settings.healthy_registry,
+        evidence,
+        links,
+        alerts,
+        clock,
+        CODEC.encode,
     )
     effects = Effects(registry, tests, evidence, topic, clock, around_jobs)
     records = Records(flows(settings.healthy_registry, alerts), store, CODEC, clock)

@@ -6,8 +6,9 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from tidegate.errors import MalformedEvent, NotFound
+from tidegate.errors import MalformedEvent, NotFound, Refused
 from tidegate.events import envelope
+from tidegate.flows.base import CommandRefused
 from tidegate.intake import Intake
 from tidegate.ports import CarryOut, Evidence, Parked, WorkQueue
 
@@ -30,7 +31,7 @@ class DeadLetters:
         return self.evidence.parked(limit, cursor)
 
     def replay(self, identity: str) -> None:
-        """Let it in again; it leaves the list once it was taken. NotFound. MalformedEvent: it still breaks the rule."""
+        """Let it in again; it leaves the list once it was taken. NotFound. MalformedEvent: it still breaks the rule. Refused."""
         parked = self.evidence.parked_one(identity)
         if parked is None:
             raise NotFound("there is no dead letter with this id")
@@ -42,10 +43,16 @@ class DeadLetters:
             case {"key": str()}:
                 self.queue.send(parked.body, 0)
             case {"v": int(), "value": _}:
-                self.carry_out(self.intake.runner.records.codec.decode(parked.body))
+                self._carry_out(parked.body)
             case list():
                 for event in body:
                     self.intake.take(envelope(event))
             case _:
                 self.intake.take(envelope(body))
         self.evidence.unpark(identity)
+
+    def _carry_out(self, body: str) -> None:
+        """A command that was given up, or a mail that nobody took. Refused: it is refused again."""
+        outcome = self.carry_out(self.intake.runner.records.codec.decode(body))
+        if isinstance(outcome, CommandRefused):
+            raise Refused(outcome.reason)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tidegate.errors import PermanentError, TransientError
 from tidegate.flows import alert_mail, mailing, safe_text
 from tidegate.flows import job_messages as jobs
 from tidegate.flows.alert_mail import Button, Entry, Mail
 from tidegate.flows.alert_policy import AlertPolicy
-from tidegate.flows.alerts import Notice
+from tidegate.flows.alerts import Line, Notice, line_of
 from tidegate.flows.job_facts import JobFacts
 from tidegate.flows.reminders import Remind, Reminded
 from tidegate.ports import AlertEmail, Clock, Evidence, ImageRegistry, Jobs, Secrets
@@ -27,10 +29,12 @@ SHOWN_LOG = 4000
 RUN_LOGS = "runs"
 """Folder of the evidence where the logs of runs are."""
 
+_log = logging.getLogger("tidegate.alerts")
+
 _DIGEST = re.compile(r"(?P<registry>[a-z0-9]+)\.azurecr\.io/(?P<repository>[^@:]+)@(?P<digest>sha256:[a-f0-9]{64})\Z")
 
 READING = (jobs.DescribeRun, Remind)
-COMMANDS = (jobs.DescribeRun, jobs.ResubmitRun, mailing.KeepPage, mailing.SendMail, Remind)
+COMMANDS = (jobs.DescribeRun, jobs.ResubmitRun, mailing.KeepPage, mailing.KeepMail, mailing.SendMail, Remind)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class JobEffects:
     links: Links
     policy: AlertPolicy
     clock: Clock
+    encode: Callable[[object], str]
+    """A command as the text that brings it back."""
 
     def carry_out(self, command: object) -> object | None:
         """The event that a command leads to. Errors are the caller's."""
@@ -73,8 +79,11 @@ class JobEffects:
                 return jobs.RunDescribed(attempt, facts, self.clock.now())
             case jobs.ResubmitRun(job, name, compute, tags, attempt):
                 return jobs.RunResubmitted(attempt, self.jobs.resubmit(job, name, compute, tags), self.clock.now())
-            case mailing.KeepPage(name, notices):
-                self.evidence.put(name, _page(notices, self.policy.hosts), "application/json")
+            case mailing.KeepPage(name, lines):
+                self.evidence.put(name, _page(lines, self.policy.hosts), "application/json")
+                return None
+            case mailing.KeepMail(mail, reason):
+                self._keep(mail, reason)
                 return None
             case mailing.SendMail():
                 self.email.send(self._mail(command))
@@ -104,12 +113,19 @@ class JobEffects:
     def _mail(self, command: mailing.SendMail) -> Mail:
         route = self.policy.named(command.route)
         identity = f"{command.route}/{command.attempt}"
-        if len(command.notices) == 1 and not command.pages:
-            notice = command.notices[0]
+        if not command.pages and isinstance(notice := command.what[0], Notice):
             return alert_mail.single(identity, notice, self._buttons(notice), self.policy.hosts, route.to)
         entries = [entry for name in command.pages for entry in self._entries(name)]
-        entries += [alert_mail.entry(notice, self.policy.hosts) for notice in command.notices]
+        lines = [line_of(each) if isinstance(each, Notice) else each for each in command.what]
+        entries += [alert_mail.entry(line, self.policy.hosts) for line in lines]
         return alert_mail.digest(identity, entries, "error", route.to)
+
+    def _keep(self, mail: mailing.SendMail, reason: str) -> None:
+        """Where dead letters are; the alert about dead letters does not tell of it: it would take the same way."""
+        identity = hashlib.sha256(f"mail/{mail.route}/{mail.attempt}".encode()).hexdigest()[:32]
+        why = f"a mail that nobody took: {reason}"
+        if self.evidence.park(identity, why, self.encode(mail), self.clock.now()):
+            _log.error("%s", json.dumps({"undelivered": identity, "route": mail.route, "reason": reason}))
 
     def _entries(self, name: str) -> Sequence[Entry]:
         stored = self.evidence.get(name, 4 << 20)
@@ -133,6 +149,6 @@ class JobEffects:
         )
 
 
-def _page(notices: Sequence[Notice], hosts: Sequence[str]) -> bytes:
-    entries = [dataclasses.asdict(alert_mail.entry(notice, hosts)) for notice in notices]
+def _page(lines: Sequence[Line], hosts: Sequence[str]) -> bytes:
+    entries = [dataclasses.asdict(alert_mail.entry(line, hosts)) for line in lines]
     return json.dumps(entries, ensure_ascii=False).encode()

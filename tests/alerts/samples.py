@@ -11,7 +11,7 @@ from tests.flows.laws import Grid
 from tidegate.flows import incident, job_failure, mailing
 from tidegate.flows import job_messages as jobs
 from tidegate.flows.alert_policy import Diagnosis, ResubmitRules
-from tidegate.flows.alerts import Alert, Notice
+from tidegate.flows.alerts import Alert, Notice, Pages, line_of
 from tidegate.flows.base import CommandErrored, CommandRefused
 from tidegate.flows.job_facts import JobFacts
 from tidegate.flows.reminders import Reminded
@@ -71,6 +71,7 @@ def alert(number: int = 1, route: str = "team", at: datetime.datetime = NOW, **f
 
 
 _KEY = incident.key("run/vision/exp")
+_MUTED = Pages("alerts/incident-x/2-200", 1, 2)
 _FULL = tuple(f"r{number}" for number in range(199))
 
 INCIDENT_STATES: dict[str, Any] = {
@@ -79,6 +80,11 @@ INCIDENT_STATES: dict[str, Any] = {
     "open-told": incident.Open(_KEY, alert(), NOW, 1, known=("a1",), mailed=True),
     "open-full": incident.Open(_KEY, alert(), NOW, 2, 199, _FULL, ("a1",), is_waiting=True, mailed=True),
     "open-muted": incident.Open(_KEY, alert(), NOW, 2, 2, ("r1",), ("a1",), True, True, MUCH_LATER),
+    "open-muted-full": incident.Open(_KEY, alert(), NOW, 2, 200, _FULL, ("a1",), True, True, MUCH_LATER),
+    "open-muted-pages": incident.Open(_KEY, alert(), NOW, 2, 201, ("r9",), ("a1",), True, True, MUCH_LATER, _MUTED),
+    "open-muted-over": incident.Open(
+        _KEY, alert(), NOW, 2, 2, ("r1",), ("a1",), True, True, MUCH_LATER, None, incident.Recovered("r8", LATER)
+    ),
     "closed": incident.Closed(_KEY, NOW, 3, ("a1",)),
 }
 
@@ -109,7 +115,9 @@ MAILING_STATES: dict[str, Any] = {
     "sending-more-waits": mailing.Mailbox("team", 4, sending=_SENDING, waiting=(notice(8), notice(9))),
     "over-the-rate": mailing.Mailbox("team", 9, sent=(NOW,) * POLICY.mails, waiting=(notice(8),), is_waiting=True),
     "nearly-full": mailing.Mailbox("team", 9, sent=(NOW,) * 9, waiting=(notice(8, 199),), is_waiting=True),
-    "pages": mailing.Mailbox("team", 4, sending=_SENDING, pages=tuple(f"p{n}" for n in range(9)), kept=9),
+    "lines": mailing.Mailbox("team", 9, sent=(NOW,) * 9, waiting=(line_of(notice(8)),) * 2, is_waiting=True),
+    "pages": mailing.Mailbox("team", 4, sending=_SENDING, pages=(_MUTED, Pages("alerts/team", 1, 9)), kept=9),
+    "losing": mailing.Mailbox("team", 4, sending=_SENDING, lost=mailing.Lost(NOW, 2, "400")),
     "resting": mailing.Mailbox("team", 4, sent=(NOW,), known=("n1",)),
 }
 
@@ -118,6 +126,7 @@ def mailing_events(attempt: int) -> dict[str, Any]:
     return {
         "noticed": mailing.Noticed(notice()),
         "noticed-many": mailing.Noticed(notice(2, 150)),
+        "noticed-pages": mailing.Noticed(dataclasses.replace(notice(3), pages=_MUTED)),
         "sent": mailing.MailSent(attempt, LATER),
         "reminded": Reminded(attempt, LATER),
         "reminded-much-later": Reminded(attempt, MUCH_LATER),

@@ -9,6 +9,8 @@ import pytest
 
 from tests.alerts.world import POLICY, JobWorld
 from tests.fakes.faults import Fault
+from tidegate.dead_letters import DeadLetters
+from tidegate.errors import Refused
 from tidegate.flows import job_failure
 from tidegate.flows.job_facts import JobFacts
 from tidegate.references import JobRef
@@ -185,9 +187,9 @@ def test_a_storm_of_different_failures_stays_within_the_rate_and_names_every_run
 
 
 def test_a_storm_in_one_experiment_stays_small_in_memory_and_names_every_run() -> None:
-    """10,000 failures: the records do not grow with them."""
+    """Through storage and queue; test_storms has the flows alone, and ten thousand failures."""
     world = JobWorld()
-    total = 10_000
+    total = 2_000
     for number in range(total):
         world.run_ends(f"r{number}", log="KeyError: 1")
         if number % 500 == 499:
@@ -227,14 +229,36 @@ def test_a_workflow_that_is_down_for_an_hour_loses_nothing_and_repeats_nothing()
     assert all(sum(name in f"{mail.text} ".replace(",", " ") for mail in world.email.mails) >= 1 for name in named)
 
 
-def test_a_workflow_that_refuses_is_told_by_other_ways_and_holds_nothing_up() -> None:
+def test_a_workflow_that_refuses_is_told_by_other_ways_and_holds_nothing_up(caplog: pytest.LogCaptureFixture) -> None:
     world = JobWorld(
         fault=lambda port, method: Fault.PERMANENT if (port, method) == ("AlertEmail", "send") else Fault.OK
     )
     world.run_ends("r1", log=LOG)
     world.work()
     assert [outcome.type for outcome in world.topic.published] == ["Tidegate.AlertUndelivered"]
+    assert [line.levelname for line in caplog.records if "undelivered" in line.message] == ["ERROR"]
     assert isinstance(world.runner.records.load(job_failure.key(JobRef("vision", "r1")))[0].state, job_failure.Alerted)
+
+
+def test_a_mail_that_nobody_took_is_a_dead_letter_that_can_be_let_out_again() -> None:
+    broken = True
+
+    def fault(port: str, method: str) -> Fault:
+        return Fault.PERMANENT if broken and port == "AlertEmail" else Fault.OK
+
+    world = JobWorld(fault=fault)
+    world.run_ends("r1", log=LOG)
+    world.work()
+    [letter] = world.evidence.dead_letters.values()
+    assert "a mail that nobody took" in letter.reason
+    letters = DeadLetters(world.evidence, world.queue, world.intake, world.runner.carry_out)
+    with pytest.raises(Refused):
+        letters.replay(letter.id)
+    assert world.evidence.dead_letters, "forgotten although nobody took it"
+    broken = False
+    letters.replay(letter.id)
+    assert [mail.subject for mail in world.email.mails] == ["[Tidegate] exp: r1 failed, its code failed"]
+    assert world.evidence.dead_letters == {}
 
 
 def test_a_parked_event_is_an_alert() -> None:

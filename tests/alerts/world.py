@@ -45,7 +45,15 @@ class JobWorld:
         self.registry = FakeRegistry(self.clock, fault=fault)
         links = Links(FakeSecrets({"alert-link-key": KEY}), "alert-link-key", "https://app.example")
         around = JobEffects(
-            self.jobs, self.email, self.registry, "tidegatehealthy", self.evidence, links, policy, self.clock
+            self.jobs,
+            self.email,
+            self.registry,
+            "tidegatehealthy",
+            self.evidence,
+            links,
+            policy,
+            self.clock,
+            CODEC.encode,
         )
         tests = FakeTests(self.clock, fault=fault)
         effects = Effects(self.registry, tests, self.evidence, self.topic, self.clock, around)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from tidegate.flows import safe_text
-from tidegate.flows.alerts import Notice, NoticeKind, Severity
+from tidegate.flows.alerts import Line, Notice, NoticeKind, Severity
 
 MAX_SUBJECT = 200
 MAX_TITLE = 300
@@ -76,11 +76,11 @@ def single(identity: str, notice: Notice, buttons: Sequence[Button], hosts: Sequ
     return Mail(identity, severity, subject, _text(parts), _html(parts, severity), tuple(to))
 
 
-def entry(notice: Notice, hosts: Sequence[str]) -> Entry:
-    """The notice as a line of a digest."""
-    title = safe_text.line(f"{_PREFIX[notice.kind]} {safe_text.masked(notice.alert.title)}", MAX_TITLE)
-    names = tuple(safe_text.line(name, MAX_DIGEST_NAME) for name in notice.names)
-    return Entry(title, allowed(notice.alert.link, hosts), names, notice.count)
+def entry(line: Line, hosts: Sequence[str]) -> Entry:
+    """What a digest shows of it."""
+    title = safe_text.line(f"{_PREFIX[line.kind]} {safe_text.masked(line.title)}", MAX_TITLE)
+    names = tuple(safe_text.line(name, MAX_DIGEST_NAME) for name in line.names)
+    return Entry(title, allowed(line.link, hosts), names, line.count)
 
 
 def digest(identity: str, entries: Sequence[Entry], severity: Severity, to: Sequence[str]) -> Mail:

@@ -16,6 +16,28 @@ MAX_NAMES = 200
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Pages:
+    """Lines that left a record and are among the evidence: numbered pages in a folder."""
+
+    folder: str
+    first: int
+    last: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the pages, in order."""
+        return tuple(page_name(self.folder, number) for number in range(self.first, self.last + 1))
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+
+def page_name(folder: str, number: int) -> str:
+    """Where a page is kept."""
+    return f"{folder}/{number:08d}.json"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Alert:
     """One thing that went wrong. Its texts may come from anywhere: they are escaped where they are shown."""
 
@@ -65,3 +87,21 @@ class Notice:
     """How often it happened since the incident began."""
     since: datetime.datetime
     at: datetime.datetime
+    pages: Pages | None = None
+    """Where more names are, of the time when people wanted to hear nothing."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Line:
+    """A notice as a line of a digest: what of it may wait in a record by the hundred."""
+
+    kind: NoticeKind
+    title: str
+    link: str
+    names: tuple[str, ...]
+    count: int
+
+
+def line_of(notice: Notice) -> Line:
+    """The notice without its details."""
+    return Line(notice.kind, notice.alert.title, notice.alert.link, notice.names, notice.count)

@@ -3,7 +3,8 @@
     Quiet -> Open -> Closed (the next run succeeded) -> Open ...
 
 An open incident waits a moment for more of the same before its first mail; what comes later is counted and named in at most
-one mail an interval. After a quiet time the next failure is a new incident.
+one mail an interval. After a quiet time the next failure is a new incident. What fails while people want to hear nothing is kept,
+in pages among the evidence once it is much, and named when that time is over.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import assert_never, override
 
 from tidegate.flows import mailing
 from tidegate.flows.alert_policy import AlertPolicy
-from tidegate.flows.alerts import MAX_NAMES, Alert, Notice, NoticeKind
+from tidegate.flows.alerts import MAX_NAMES, Alert, Notice, NoticeKind, Pages, line_of, page_name
 from tidegate.flows.base import After, Decision, Explanation, Flow, Listing, Tell
 from tidegate.flows.reminders import Remind, Reminded
 
@@ -53,7 +54,7 @@ class Muted:
 
 
 type Event = Raised | Recovered | Muted | Reminded
-type Command = Tell[mailing.Noticed] | After[Remind]
+type Command = Tell[mailing.Noticed] | mailing.KeepPage | After[Remind]
 
 
 # States -------------------------------------------------------------------------------------------------------------
@@ -84,6 +85,10 @@ class Open:
     mailed: bool = False
     """Whether a mail about it is on its way or was sent."""
     muted_until: datetime.datetime | None = None
+    pages: Pages | None = None
+    """What left the record while it was muted."""
+    recovered: Recovered | None = None
+    """The success that ended it while it was muted: told when that time is over, with all that nobody heard of."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -140,13 +145,16 @@ class Incidents(Flow):
                 return self._open(alert, 1, (), ())
             case Closed():
                 return self._open(alert, state.attempt + 1, state.known, ())
-            case Open() if (alert.at - state.alert.at).total_seconds() > self.policy.window:
+            case Open() if self._is_over(state, alert.at):
                 rest = self._noticed(state, alert.at) if state.unnamed else ()
                 return self._open(alert, state.attempt + 1, state.known, rest)
             case Open():
                 return self._again(state, alert)
             case _:
                 assert_never(state)
+
+    def _is_over(self, state: Open, at: datetime.datetime) -> bool:
+        return (at - state.alert.at).total_seconds() > self.policy.window and not _is_muted(state, at)
 
     def _open(self, alert: Alert, attempt: int, known: tuple[str, ...], before: tuple[Command, ...]) -> Step:
         after = Open(
@@ -168,15 +176,26 @@ class Incidents(Flow):
             count=state.count + 1,
             unnamed=(*state.unnamed, alert.name),
             known=(*state.known, alert.id)[-REMEMBERED:],
+            recovered=state.recovered if state.recovered and state.recovered.at > alert.at else None,
         )
         if alert.route != state.alert.route:  # another cause that concerns other people: they hear of it now
             return Decision(_named(after), self._noticed(after, alert.at))
-        if len(after.unnamed) >= MAX_NAMES and not _is_muted(after, alert.at):
+        if len(after.unnamed) >= MAX_NAMES:
+            if _is_muted(after, alert.at):
+                return self._paged(after, alert.at)
             return Decision(_named(after), self._noticed(after, alert.at))
         if after.is_waiting:
-            return Decision(dataclasses.replace(after, unnamed=after.unnamed[-MAX_NAMES:]))
+            return Decision(after)
         waiting = dataclasses.replace(after, is_waiting=True, attempt=after.attempt + 1)
         return Decision(waiting, (After(self.policy.repeat, Remind(waiting.attempt)),))
+
+    def _paged(self, state: Open, at: datetime.datetime) -> Step:
+        """Put the names out of the record; a reminder is on its way, and its notice says where they are."""
+        # The number of the failure is in the name: no two incidents of a record have it with the same reminder.
+        pages = state.pages or Pages(f"alerts/{state.key.replace(':', '-')}/{state.attempt}-{state.count}", 1, 0)
+        pages = dataclasses.replace(pages, last=pages.last + 1)
+        page = mailing.KeepPage(page_name(pages.folder, pages.last), (line_of(self._notice(state, at)),))
+        return Decision(dataclasses.replace(state, unnamed=(), pages=pages), (page,))
 
     def _reminded(self, state: State, event: Reminded) -> Step:
         if not isinstance(state, Open) or event.attempt != state.attempt or not state.is_waiting:
@@ -185,25 +204,36 @@ class Incidents(Flow):
         if until is not None and until > event.at:
             again = dataclasses.replace(state, attempt=state.attempt + 1)
             return Decision(again, (After(int((until - event.at).total_seconds()) + 1, Remind(again.attempt)),))
+        if state.recovered is not None:
+            return self._closed(state, state.recovered)
         rested = dataclasses.replace(_named(state), is_waiting=False)
-        return Decision(rested, self._noticed(state, event.at) if state.unnamed else ())
+        return Decision(rested, self._noticed(state, event.at) if state.unnamed or state.pages else ())
 
     def _recovered(self, state: State, event: Recovered) -> Step:
         """A success older than the last failure says nothing: events come in any order."""
         if not isinstance(state, Open) or event.at <= state.alert.at:
             return Decision(state)
+        if not _is_muted(state, event.at):
+            return self._closed(state, event)
+        if state.unnamed or state.pages:
+            return Decision(dataclasses.replace(state, recovered=state.recovered or event))
+        return Decision(Closed(state.key, state.since, state.attempt, state.known))
+
+    def _closed(self, state: Open, by: Recovered) -> Step:
         closed = Closed(state.key, state.since, state.attempt, state.known)
-        if _is_muted(state, event.at):
-            return Decision(closed)
-        return Decision(closed, self._noticed(state, event.at, "recovered", event.name))
+        return Decision(closed, self._noticed(state, by.at, "recovered", by.name))
 
     def _noticed(
         self, state: Open, at: datetime.datetime, kind: NoticeKind | None = None, by: str = ""
     ) -> tuple[Tell[mailing.Noticed], ...]:
+        notice = self._notice(state, at, kind, by)
+        return (Tell(mailing.key(notice.alert.route), mailing.Noticed(notice)),)
+
+    def _notice(self, state: Open, at: datetime.datetime, kind: NoticeKind | None = None, by: str = "") -> Notice:
         alert = state.alert
         if by:
             alert = dataclasses.replace(alert, facts=(("Succeeded", by), *alert.facts))
-        notice = Notice(
+        return Notice(
             id=f"{state.key}/{state.attempt}/{state.count}/{kind or ''}",
             kind=kind or ("again" if state.mailed else "failed"),
             incident=state.key,
@@ -212,8 +242,8 @@ class Incidents(Flow):
             count=state.count,
             since=state.since,
             at=at,
+            pages=state.pages,
         )
-        return (Tell(mailing.key(alert.route), mailing.Noticed(notice)),)
 
     @override
     def explain(self, event: Event, after: object, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
@@ -235,7 +265,7 @@ class Incidents(Flow):
 
 
 def _named(state: Open) -> Open:
-    return dataclasses.replace(state, unnamed=(), mailed=True)
+    return dataclasses.replace(state, unnamed=(), pages=None, mailed=True)
 
 
 def _is_muted(state: Open, at: datetime.datetime) -> bool:

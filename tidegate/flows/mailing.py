@@ -3,7 +3,8 @@
 Half of the allowed mails may go at once, one after the other; the rest are spread over the time, so that the first failures
 of a storm are mailed singly and the others follow as digests, instead of all waiting for the end of the hour.
 
-What waits is bounded: a full page is put among the evidence, and the digest reads it from there.
+What waits is bounded: it waits as the lines that the digest will have, a full page of them is put among the evidence, and the
+digest reads it from there. A mail that nobody takes is put where dead letters are, and can be let out again from there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import datetime
 from typing import assert_never, override
 
 from tidegate.flows.alert_policy import AlertPolicy
-from tidegate.flows.alerts import MAX_NAMES, Notice
+from tidegate.flows.alerts import MAX_NAMES, Line, Notice, Pages, line_of, page_name
 from tidegate.flows.base import (
     After,
     CommandErrored,
@@ -59,23 +60,43 @@ class SendMail:
     """Say it: one notice by a mail of its own, several as a digest."""
 
     route: str
-    notices: tuple[Notice, ...]
+    what: tuple[Notice | Line, ...]
+    """A notice alone, or lines."""
     pages: tuple[str, ...]
+    """Names of pages with more lines."""
     attempt: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class KeepPage:
-    """Put notices that wait for a digest among the evidence."""
+    """Put lines that wait for a digest among the evidence."""
 
     name: str
-    notices: tuple[Notice, ...]
+    lines: tuple[Line, ...]
 
 
-type Command = SendMail | KeepPage | After[Remind] | Publish
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeepMail:
+    """Put a mail that nobody took where dead letters are."""
+
+    mail: SendMail
+    reason: str
+
+
+type Command = SendMail | KeepPage | KeepMail | After[Remind] | Publish
 
 
 # States -------------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lost:
+    """The mails that nobody took since the last one that went out."""
+
+    since: datetime.datetime
+    mails: int
+    reason: str
+    """Of the last one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,14 +109,16 @@ class Mailbox:
     sent: tuple[datetime.datetime, ...] = ()
     """When the last mails went out: as many as are allowed at all."""
     sending: SendMail | None = None
-    waiting: tuple[Notice, ...] = ()
-    pages: tuple[str, ...] = ()
-    """Names of kept pages that no mail has taken up yet."""
+    waiting: tuple[Notice | Line, ...] = ()
+    """A notice alone is kept whole: it will be a mail of its own."""
+    pages: tuple[Pages, ...] = ()
+    """Kept pages that no mail has taken up yet."""
     kept: int = 0
     """Number of the last page."""
     is_waiting: bool = False
     """Whether a reminder is on its way."""
     known: tuple[str, ...] = ()
+    lost: Lost | None = None
 
 
 type Step = Decision[Mailbox, Command]
@@ -130,11 +153,13 @@ class Mailing(Flow):
                 return self._next(dataclasses.replace(state, is_waiting=False), at)
             case MailSent(at=at) if state.sending:
                 sent = (*state.sent, at)[-self.policy.mails :]
-                return self._next(dataclasses.replace(state, sending=None, sent=sent), at)
+                return self._next(dataclasses.replace(state, sending=None, sent=sent, lost=None), at)
             case CommandRefused(reason=reason, at=at) | CommandErrored(reason=reason, at=at) if state.sending:
-                lost = _undelivered(state, state.sending, reason, at)
-                step = self._next(dataclasses.replace(state, sending=None), at)
-                return Decision(step.state, (lost, *step.commands))
+                before = state.lost or Lost(at, 0, reason)
+                lost = dataclasses.replace(before, mails=before.mails + 1, reason=reason)
+                told = (KeepMail(state.sending, reason), _undelivered(state, state.sending, reason, at))
+                step = self._next(dataclasses.replace(state, sending=None, lost=lost), at)
+                return Decision(step.state, (*told, *step.commands))
             case Reminded() | MailSent() | CommandRefused() | CommandErrored():
                 return Decision(state)
             case _:
@@ -144,7 +169,8 @@ class Mailing(Flow):
         after = dataclasses.replace(
             state,
             route=notice.alert.route,
-            waiting=(*map(_brief, state.waiting), _brief(notice) if state.waiting else notice),
+            waiting=(*map(_brief, state.waiting), _brief(notice)) if state.waiting else (notice,),
+            pages=_with(state.pages, notice.pages),
             known=(*state.known, notice.id)[-REMEMBERED:],
         )
         paged = _page(after)
@@ -163,7 +189,7 @@ class Mailing(Flow):
             return Decision(
                 dataclasses.replace(state, attempt=attempt, is_waiting=True), (After(wait, Remind(attempt)),)
             )
-        pages, rest = state.pages[:PAGES_A_MAIL], state.pages[PAGES_A_MAIL:]
+        pages, rest = _taken(state.pages)
         mail = SendMail(state.route, () if rest else state.waiting, pages, attempt)
         waiting = state.waiting if rest else ()
         after = dataclasses.replace(state, attempt=attempt, sending=mail, waiting=waiting, pages=rest)
@@ -209,21 +235,38 @@ def _page(state: Mailbox) -> Step:
     if sum(len(notice.names) for notice in state.waiting) < MAX_NAMES:
         return Decision(state)
     kept = state.kept + 1
-    name = f"alerts/{state.route}/{kept:08d}.json"
-    after = dataclasses.replace(state, kept=kept, waiting=(), pages=(*state.pages, name))
-    return Decision(after, (KeepPage(name, tuple(map(_brief, state.waiting))),))
+    folder = f"alerts/{state.route}"
+    after = dataclasses.replace(state, kept=kept, waiting=(), pages=_with(state.pages, Pages(folder, kept, kept)))
+    return Decision(after, (KeepPage(page_name(folder, kept), tuple(map(_brief, state.waiting))),))
 
 
-def _brief(notice: Notice) -> Notice:
-    """The notice as an entry of a digest: without the details that would make the record large."""
-    if not notice.alert.log and not notice.alert.facts:
-        return notice
-    return dataclasses.replace(notice, alert=dataclasses.replace(notice.alert, log="", facts=()))
+def _brief(each: Notice | Line) -> Line:
+    return line_of(each) if isinstance(each, Notice) else each
+
+
+def _with(pages: tuple[Pages, ...], more: Pages | None) -> tuple[Pages, ...]:
+    """One after the other; pages that follow each other in one folder are told as one run of them."""
+    if more is None:
+        return pages
+    if pages and (pages[-1].folder, pages[-1].last + 1) == (more.folder, more.first):
+        return (*pages[:-1], dataclasses.replace(pages[-1], last=more.last))
+    return (*pages, more)
+
+
+def _taken(pages: tuple[Pages, ...]) -> tuple[tuple[str, ...], tuple[Pages, ...]]:
+    """Names of as many pages as a mail takes up, and the pages that are left."""
+    names: tuple[str, ...] = ()
+    for place, each in enumerate(pages):
+        end = min(each.last, each.first + PAGES_A_MAIL - len(names) - 1)
+        names += dataclasses.replace(each, last=end).names
+        if end < each.last:
+            return names, (dataclasses.replace(each, first=end + 1), *pages[place + 1 :])
+    return names, ()
 
 
 def _undelivered(state: Mailbox, mail: SendMail, reason: str, at: datetime.datetime) -> Publish:
     """The second way to hear of it, when mail itself is what does not work."""
-    names = tuple(name for notice in mail.notices for name in notice.names)
+    names = tuple(name for each in mail.what for name in each.names)
     data: tuple[tuple[str, str | int | bool | tuple[str, ...]], ...] = (
         ("route", state.route),
         ("reason", reason),
