@@ -77,6 +77,7 @@ class ChampionAsked:
     delivery: str
     attempt: int
     """Of the delivery; comes back in the answer."""
+    at: datetime.datetime
 
 
 # Answers to commands -------------------------------------------------------------------------------------------------
