@@ -13,6 +13,7 @@ from typing import override
 
 from tidegate import gates as gate_files
 from tidegate.actions import Actions
+from tidegate.alert_health import alert_health
 from tidegate.api import Answer, Api
 from tidegate.codec import Codec, kinds_of
 from tidegate.dead_letters import DeadLetters
@@ -79,11 +80,17 @@ class Runtime:
     api: Api
     actions: Actions
     store: StateStore
+    routes: tuple[str, ...] = ()
+    """The ways that mails go."""
 
     def health(self) -> Answer:
-        """Sound, since it was made; and storage answers one question. TransientError: it does not."""
+        """Sound, since it was made; storage answers; and how alerts are. TransientError: storage does not answer.
+
+        Alerts that reach nobody do not make the app unfit: images, jobs and models go on, so the answer stays 200.
+        """
         self.store.find("health")
-        return Answer({"status": "ok"})
+        records = self.intake.runner.records
+        return Answer({"status": "ok", "alerts": alert_health(records, self.routes, records.clock.now())})
 
 
 def flows(healthy_registry: str, alerts: AlertPolicy = DEFAULT_ALERTS) -> Mapping[str, Flow]:
@@ -169,4 +176,4 @@ def make(environ: Mapping[str, str], work_queue: str) -> Runtime:
     promotions = Promotions(staging, healthy, gates, runner, registry, tests, evidence, clock)
     actions = Actions(runner, evidence, links, clock)
     api = Api(promotions, DeadLetters(evidence, queue, intake, effects), new_id)
-    return Runtime(intake, api, actions, store)
+    return Runtime(intake, api, actions, store, tuple(route.name for route in alerts.routes))
