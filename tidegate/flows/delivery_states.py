@@ -76,11 +76,13 @@ class Unregistered:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ModelIgnored:
-    """No gate matches it: recorded, and left alone."""
+    """No gate matches it, or it is a delivery's own copy: recorded, and left alone."""
 
     model: ModelRef
-    order: str
     attempt: int
+    reason: str
+    delivery: Delivery | None = None
+    """What had begun before that was known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -292,11 +294,9 @@ def _request(event: ModelRegistered | DeliveryRequested) -> tuple[Request, str]:
 def reason_of(state: State) -> str:
     """Why it ended, or waits, in one line for people; empty: there is nothing to say."""
     match state:
-        case ModelIgnored():
-            return "no gate matches it"
         case ModelRejected(reasons=reasons):
             return "; ".join(reasons)
-        case DeliveryFailed() | DeliveryRolledBack() | DeliverySuperseded() | DeliveryErrored():
+        case ModelIgnored() | DeliveryFailed() | DeliveryRolledBack() | DeliverySuperseded() | DeliveryErrored():
             return state.reason
         case Frozen(stage=stage, until=until):
             return f"{stage} is frozen until {until:%Y-%m-%d %H:%M} UTC"

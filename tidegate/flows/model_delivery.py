@@ -69,7 +69,7 @@ from tidegate.flows.delivery_states import (
     reason_of,
 )
 from tidegate.flows.endpoint_key import endpoint_key
-from tidegate.flows.model_facts import Candidate, ModelFacts
+from tidegate.flows.model_facts import COPY_TAG, Candidate, ModelFacts
 from tidegate.flows.model_screening import screened
 from tidegate.flows.reminders import Remind, Reminded
 from tidegate.flows.rollout_messages import ChampionAsked, ChampionTold, StageEnded
@@ -145,7 +145,7 @@ def _registered(state: State, event: ModelRegistered) -> Step:
     if not isinstance(state, Unregistered):
         return Decision(state)
     if event.gate is None:
-        return Decision(ModelIgnored(event.model, event.order, 1))
+        return Decision(ModelIgnored(event.model, 1, "no gate matches it"))
     return _describe(begun(event, event.gate, None), 1)
 
 
@@ -156,14 +156,21 @@ def _requested(state: State, event: DeliveryRequested) -> Step:
     match state:
         case Unregistered():
             return _describe(begun(event, event.gate, None), 1)
-        case ModelIgnored():
-            return _describe(begun(event, event.gate, None), state.attempt + 1)
-        case ModelRejected() | DeliveryFailed() | DeliveryRolledBack() | DeliverySuperseded() | DeliveryErrored():
-            if any(event.id == known.id for known in state.delivery.requests):
-                return Decision(state)
+        case (
+            ModelIgnored()
+            | ModelRejected()
+            | DeliveryFailed()
+            | DeliveryRolledBack()
+            | DeliverySuperseded()
+            | DeliveryErrored()
+        ) if not _knows(state.delivery, event):
             return _describe(begun(event, event.gate, state.delivery), state.attempt + 1)
         case _:
             return Decision(state)
+
+
+def _knows(delivery: Delivery | None, event: DeliveryRequested) -> bool:
+    return delivery is not None and any(event.id == known.id for known in delivery.requests)
 
 
 def _decided(state: State, event: Decided) -> Step:
@@ -222,6 +229,8 @@ def _described(state: DescribingModel, event: Answer) -> Step:
 def _ask_champion(state: DescribingModel, facts: ModelFacts, at: datetime.datetime) -> Step:
     """What it must not be worse than is what serves at the end of its way."""
     delivery, attempt = dataclasses.replace(state.delivery, facts=facts), state.attempt + 1
+    if original := dict(facts.tags).get(COPY_TAG):  # its registration was a delivery's own doing
+        return Decision(ModelIgnored(delivery.model, attempt, f"a copy of {original}, made by its delivery", delivery))
     target = delivery.gate.stages[-1].target
     asked = Tell(endpoint_key(target), ChampionAsked(target, key(delivery.model), attempt, at))
     return Decision(AskingChampion(delivery, attempt), (asked, After(CHAMPION_DEADLINE, Remind(attempt))))
@@ -265,5 +274,5 @@ def _why(event: Answer | StageEnded, after: object) -> str:
             return reason_of(after) if isinstance(after, _TELLING) else ""
 
 
-_TELLING = (Frozen, ModelRejected, DeliveryErrored)
+_TELLING = (Frozen, ModelIgnored, ModelRejected, DeliveryErrored)
 """States that an answer leads to, and that say why."""
