@@ -271,9 +271,12 @@ class StateStore(Protocol):
         """Put the record into the list, or renew its entry; an entry older than the stored one is dropped. Twice: the same."""
 
     def listed(
-        self, *, state: str | None, repository: str | None, limit: int, cursor: str | None
+        self, *, state: str | None, repository: str | None, limit: int, cursor: str | None, flow: str | None = None
     ) -> tuple[Sequence[Summary], str | None]:
-        """One page of the list, newest first, and the next page's cursor. MalformedEvent: not a cursor of ours. Reading."""
+        """One page of the list, newest first, and the next page's cursor. `flow`: only records of this flow.
+
+        MalformedEvent: not a cursor of ours. Reading.
+        """
 
     def find(self, id: str) -> Summary | None:
         """The entry with this id. Reading."""

@@ -9,9 +9,10 @@ from typing import Any
 from tidegate import references
 from tidegate.errors import MalformedEvent, NotFound, Refused
 from tidegate.events import order_of
+from tidegate.flows.base import flow_name
 from tidegate.flows.image_gate import ImageFacts, ImageGate, unmet
 from tidegate.flows.image_messages import PromotionRequested
-from tidegate.flows.image_promotion import key
+from tidegate.flows.image_promotion import NAME, key
 from tidegate.flows.image_states import Ignored, Rejected
 from tidegate.flows.promotion_record import Request
 from tidegate.gates import Gates
@@ -175,12 +176,13 @@ class Promotions:
             references.repository(repository, "repository")
         if not 1 <= limit <= MAX_PAGE:
             raise MalformedEvent(f"limit: must be 1 to {MAX_PAGE}")
-        return self.runner.records.store.listed(state=state, repository=repository, limit=limit, cursor=cursor)
+        store = self.runner.records.store
+        return store.listed(state=state, repository=repository, limit=limit, cursor=cursor, flow=NAME)
 
     def one(self, identity: str) -> Promotion:
         """A promotion by its id. NotFound."""
         summary = self.runner.records.store.find(identity)
-        if summary is None:
+        if summary is None or flow_name(summary.key) != NAME:
             raise NotFound("there is no promotion with this id")
         record, _ = self.runner.records.load(summary.key)
         history = self.runner.records.store.history(summary.key)

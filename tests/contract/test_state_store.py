@@ -146,6 +146,14 @@ def test_the_list_filters_by_state_and_repository(store: StateStore) -> None:
     assert [each.id for each in everything(store, state="x' or true or 'x' eq 'x")] == []
 
 
+def test_the_list_of_a_flow_has_its_records_alone(store: StateStore) -> None:
+    for minute, key in enumerate(("image:a", "image-test:a", "images:a", "model-delivery:a/b:1", "imag:e", "image:b")):
+        store.list_entry(summary(f"e{minute}", minute, key=key))
+    assert [each.key for each in everything(store, flow="image")] == ["image:b", "image:a"]
+    assert [each.key for each in everything(store, flow="model-delivery", state="Testing")] == ["model-delivery:a/b:1"]
+    assert everything(store, flow="model") == []
+
+
 def test_an_entry_is_found_by_its_id_and_renewed_in_its_place(store: StateStore) -> None:
     store.list_entry(summary("a", 1))
     renewed = summary("a", 1, state="Promoted", updated=START + datetime.timedelta(hours=1), tags=())
@@ -180,12 +188,16 @@ def test_a_foreign_cursor_is_refused(store: StateStore, cursor: str) -> None:
 
 
 def everything(
-    store: StateStore, state: str | None = None, repository: str | None = None, limit: int = 2
+    store: StateStore,
+    state: str | None = None,
+    repository: str | None = None,
+    limit: int = 2,
+    flow: str | None = None,
 ) -> list[Summary]:
     found: list[Summary] = []
     cursor: str | None = None
     for _ in range(20):
-        page, cursor = store.listed(state=state, repository=repository, limit=limit, cursor=cursor)
+        page, cursor = store.listed(state=state, repository=repository, limit=limit, cursor=cursor, flow=flow)
         assert len(page) <= limit
         found += page
         if cursor is None:

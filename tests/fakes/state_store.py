@@ -65,13 +65,14 @@ class FakeStore(FakePort):
 
     @call
     def listed(
-        self, *, state: str | None, repository: str | None, limit: int, cursor: str | None
+        self, *, state: str | None, repository: str | None, limit: int, cursor: str | None, flow: str | None = None
     ) -> tuple[Sequence[Summary], str | None]:
         after = _position(cursor)
         matching = [
             each
             for each in sorted(self.entries.values(), key=_order)
             if state in (None, each.state) and repository in (None, each.repository) and _order(each) > after
+            if flow is None or each.key.startswith(f"{flow}:")
         ]
         page = matching[:limit]
         return page, _cursor(page[-1]) if len(matching) > limit else None

@@ -85,7 +85,7 @@ class TableState:
         raise TransientError(f"list entry of {summary.key}: others kept changing it")
 
     def listed(
-        self, *, state: str | None, repository: str | None, limit: int, cursor: str | None
+        self, *, state: str | None, repository: str | None, limit: int, cursor: str | None, flow: str | None = None
     ) -> tuple[Sequence[Summary], str | None]:
         """A page may be shorter than `limit` although there is a next one: the service ends pages where it likes."""
         clauses = ["PartitionKey ge 't'", "PartitionKey lt 'u'"]
@@ -94,6 +94,9 @@ class TableState:
             if value is not None:
                 clauses.append(f"{name} eq @{name}")
                 values[name] = value
+        if flow is not None:  # keys begin with the flow's name and a colon, which a semicolon follows
+            clauses += ["key ge @first", "key lt @after"]
+            values |= {"first": f"{flow}:", "after": f"{flow};"}
         query = self._entries.query_entities(
             " and ".join(clauses), parameters=values, results_per_page=min(limit, 1000)
         )
