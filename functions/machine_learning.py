@@ -16,6 +16,13 @@ def run_status_changed(event: AnyEvent) -> None:
     runtime().intake.run_status_changed(event.body)
 
 
+@blueprint.function_name("model_registered")
+@blueprint.event_grid_trigger(arg_name="event")
+def model_registered(event: AnyEvent) -> None:
+    """A version of a model was registered: deliver it through the stages of its gate."""
+    runtime().intake.model_registered(event.body)
+
+
 @blueprint.function_name("show_action")
 @blueprint.route("actions/{action}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 def show_action(req: func.HttpRequest) -> func.HttpResponse:

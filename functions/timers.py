@@ -17,5 +17,5 @@ def resume_stalled(timer: func.TimerRequest) -> None:
 @blueprint.function_name("reconcile")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 */15 * * * *")
 def reconcile(timer: func.TimerRequest) -> None:
-    """Raise the ends of runs whose events never came."""
+    """Raise ends of runs and registrations of models whose events never came."""
     runtime().intake.reconcile()

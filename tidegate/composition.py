@@ -20,6 +20,8 @@ from tidegate.dead_letters import DeadLetters
 from tidegate.effects import Effects
 from tidegate.errors import SettingsError
 from tidegate.flows import (
+    delivery_messages,
+    delivery_states,
     image_messages,
     image_states,
     incident,
@@ -35,6 +37,7 @@ from tidegate.flows.image_promotion import ImagePromotion
 from tidegate.flows.incident import Incidents
 from tidegate.flows.job_failure import JobFailure
 from tidegate.flows.mailing import Mailing
+from tidegate.flows.model_delivery import ModelDelivery
 from tidegate.flows.tag_ownership import TagOwnership
 from tidegate.gates import DEFAULT_ALERTS, Gates, GatesError
 from tidegate.intake import Intake
@@ -68,6 +71,9 @@ CODEC = Codec(
         mailing.Mailbox,
         mailing.Event,
         mailing.Command,
+        delivery_states.State,
+        delivery_messages.Event,
+        delivery_messages.Command,
     )
 )
 
@@ -101,6 +107,7 @@ def flows(healthy_registry: str, alerts: AlertPolicy = DEFAULT_ALERTS) -> Mappin
         JobFailure(alerts),
         Incidents(alerts),
         Mailing(alerts),
+        ModelDelivery(),
     )
     return {flow.name: flow for flow in every}
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import override
 
-from tidegate import job_effects
+from tidegate import job_effects, model_effects
 from tidegate.errors import PermanentError
 from tidegate.flows import image_messages as images
 from tidegate.flows import tag_ownership as tags
 from tidegate.flows.base import CommandRefused, Publish
+from tidegate.flows.reminders import Remind, Reminded
 from tidegate.job_effects import JobEffects
+from tidegate.model_effects import ModelEffects
 from tidegate.ports import (
     CarryOut,
     Clock,
@@ -33,7 +35,7 @@ from tidegate.ports import (
 LOG_LIMIT = 256 * 1024
 """Bytes of a test's output that are kept: its end, where the failure is."""
 
-_READING = (images.InspectImage, images.CheckImageTest, images.CheckImport, tags.LookAtTag)
+_READING = (images.InspectImage, images.CheckImageTest, images.CheckImport, tags.LookAtTag, Remind)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,10 +49,12 @@ class Effects(CarryOut):
     clock: Clock
     around_jobs: JobEffects | None = None
     """What runs and alerts ask for; None: nothing can."""
+    around_models: ModelEffects | None = None
+    """What deliveries and endpoints ask for; None: nothing can."""
 
     @override
     def is_reading(self, command: object) -> bool:
-        return isinstance(command, (*_READING, *job_effects.READING))
+        return isinstance(command, (*_READING, *job_effects.READING, *model_effects.READING))
 
     @override
     def __call__(self, command: object) -> object | None:
@@ -69,8 +73,12 @@ class Effects(CarryOut):
                 return None
             case tags.PlaceTag() | tags.LookAtTag():
                 return self._tag(command)
+            case Remind(attempt):
+                return Reminded(attempt, self.clock.now())
             case _ if self.around_jobs is not None and isinstance(command, job_effects.COMMANDS):
                 return self.around_jobs.carry_out(command)
+            case _ if self.around_models is not None and isinstance(command, model_effects.COMMANDS):
+                return self.around_models.carry_out(command)
             case _:
                 return self._promote(command)
 

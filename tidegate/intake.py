@@ -15,22 +15,29 @@ from tidegate.events import (
     Envelope,
     ImagePush,
     NotForUs,
+    Registration,
     RunStatus,
     envelope,
     image_pushed,
+    is_model_registered,
     is_run_status,
+    model_order,
+    model_registered,
     run_status_changed,
 )
-from tidegate.flows import incident, job_failure
+from tidegate.flows import delivery_news, incident, job_failure
 from tidegate.flows.base import Publish
+from tidegate.flows.delivery_messages import ModelRegistered
 from tidegate.flows.image_messages import ImagePushed, ImageTestEnded
 from tidegate.flows.image_promotion import key
 from tidegate.flows.incident import Recovered
 from tidegate.flows.job_facts import ENDED
 from tidegate.flows.job_failure import experiment_subject
 from tidegate.flows.job_messages import RunEnded
+from tidegate.flows.model_facts import COPY_TAG
 from tidegate.flows.promotion_record import Request
 from tidegate.gates import Gates
+from tidegate.model_ports import Models
 from tidegate.ports import Clock, Evidence, Jobs, Outcome, OutcomeTopic
 from tidegate.runner import Runner, read_work_message
 
@@ -38,6 +45,10 @@ RECONCILED = datetime.timedelta(days=7)
 """How old a run may be, from its creation, whose end is still raised: an installation does not begin with old news."""
 RECONCILED_RUNS = 500
 """Runs of a workspace that are looked at each time."""
+RECONCILED_MODELS = datetime.timedelta(days=2)
+"""How old a version may be that is still raised: Event Grid tries for a day; what is older must not begin to move by itself."""
+RECONCILED_VERSIONS = 100
+"""Versions of a workspace that are looked at each time."""
 
 _log = logging.getLogger("tidegate.intake")
 
@@ -54,9 +65,11 @@ class Intake:
     topic: OutcomeTopic
     clock: Clock
     workspaces: tuple[str, ...] = ()
-    """Workspaces whose runs are watched."""
+    """Workspaces whose runs and models are watched."""
     jobs: Jobs | None = None
     """Where their runs are listed; None: they are not."""
+    models: Models | None = None
+    """Where their versions of models are listed; None: they are not."""
 
     def image_pushed(self, body: Any) -> None:
         """Take a push as it came: durable when this returns. What asks for nothing is logged, what is malformed is parked."""
@@ -64,6 +77,10 @@ class Intake:
 
     def run_status_changed(self, body: Any) -> None:
         """Take a change of a run's status, in the same way."""
+        self._take_or_park(body)
+
+    def model_registered(self, body: Any) -> None:
+        """Take a registration of a model's version, in the same way."""
         self._take_or_park(body)
 
     def _take_or_park(self, body: Any) -> None:
@@ -81,9 +98,13 @@ class Intake:
                 self._promote(push)
             case RunStatus() as status:
                 self._heard(status)
+            case Registration() as registration:
+                self._registered(registration)
 
-    def _meaning(self, event: Envelope) -> ImagePush | RunStatus | NotForUs:
+    def _meaning(self, event: Envelope) -> ImagePush | RunStatus | Registration | NotForUs:
         now = self.clock.now()
+        if is_model_registered(event):
+            return model_registered(event, workspaces=self.workspaces, now=now)
         if is_run_status(event):
             return run_status_changed(event, workspaces=self.workspaces, now=now)
         return image_pushed(event, staging=self.staging, healthy=self.healthy, now=now)
@@ -117,14 +138,33 @@ class Intake:
     def reconcile(self) -> None:
         """Raise what never came: events can be lost, and what was heard already changes nothing."""
         now = self.clock.now()
-        for workspace in self.workspaces if self.jobs else ():
-            for run in self.jobs.ended(workspace, RECONCILED_RUNS) if self.jobs else ():
-                if now - run.created > RECONCILED:
-                    break
-                at = (
-                    run.created if run.status == "completed" else now
-                )  # a success counts only if it began after a failure
-                self._heard(RunStatus(run.job, run.status, run.experiment, run.test_of, at))
+        for workspace in self.workspaces:
+            self._reconcile_runs(workspace, now)
+            self._reconcile_models(workspace, now)
+
+    def _reconcile_runs(self, workspace: str, now: datetime.datetime) -> None:
+        for run in self.jobs.ended(workspace, RECONCILED_RUNS) if self.jobs else ():
+            if now - run.created > RECONCILED:
+                break
+            at = run.created if run.status == "completed" else now  # a success counts only if it began after a failure
+            self._heard(RunStatus(run.job, run.status, run.experiment, run.test_of, at))
+
+    def _reconcile_models(self, workspace: str, now: datetime.datetime) -> None:
+        """Only versions without a record: a gate that is new, or changed, moves nothing that was left alone before."""
+        for found in self.models.recent(workspace, RECONCILED_VERSIONS) if self.models else ():
+            tags = {**found.properties, **found.tags}
+            if now - found.created > RECONCILED_MODELS or COPY_TAG in tags:
+                continue
+            if not self.runner.is_known(delivery_news.key(found.model)):
+                order = model_order(found.model.version, found.created)
+                self._registered(Registration(found.model, order, tags, f"reconciled/{found.model}", now))
+
+    def _registered(self, registration: Registration) -> None:
+        """What the event says of its tags finds the gate; what must be true of the version is read when it is screened."""
+        model = registration.model
+        gate = self.gates.model_gate(model.name, registration.tags)
+        event = ModelRegistered(model, registration.order, gate, registration.id, registration.at)
+        self.runner.deliver(delivery_news.key(model), event)
 
     def _promote(self, push: ImagePush) -> None:
         gate = self.gates.match(push.image.repository, push.tag)

@@ -16,7 +16,6 @@ from tidegate.flows.alert_mail import Button, Entry, Mail
 from tidegate.flows.alert_policy import AlertPolicy
 from tidegate.flows.alerts import Line, Notice, line_of
 from tidegate.flows.job_facts import JobFacts
-from tidegate.flows.reminders import Remind, Reminded
 from tidegate.ports import AlertEmail, Clock, Evidence, ImageRegistry, Jobs, Secrets
 from tidegate.references import ImageRef
 from tidegate.signed_links import Action, url
@@ -33,8 +32,8 @@ _log = logging.getLogger("tidegate.alerts")
 
 _DIGEST = re.compile(r"(?P<registry>[a-z0-9]+)\.azurecr\.io/(?P<repository>[^@:]+)@(?P<digest>sha256:[a-f0-9]{64})\Z")
 
-READING = (jobs.DescribeRun, Remind)
-COMMANDS = (jobs.DescribeRun, jobs.ResubmitRun, mailing.KeepPage, mailing.KeepMail, mailing.SendMail, Remind)
+READING = (jobs.DescribeRun,)
+COMMANDS = (jobs.DescribeRun, jobs.ResubmitRun, mailing.KeepPage, mailing.KeepMail, mailing.SendMail)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,8 +71,6 @@ class JobEffects:
     def carry_out(self, command: object) -> object | None:
         """The event that a command leads to. Errors are the caller's."""
         match command:
-            case Remind(attempt):
-                return Reminded(attempt, self.clock.now())
             case jobs.DescribeRun(job, attempt):
                 facts = self._kept(self._with_image(self.jobs.describe(job, LOG_LIMIT)))
                 return jobs.RunDescribed(attempt, facts, self.clock.now())

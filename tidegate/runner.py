@@ -72,6 +72,10 @@ class Runner:
             return
         raise TransientError(f"{key}: changed by others {CONFLICTS} times in a row")
 
+    def is_known(self, key: str) -> bool:
+        """Whether the record has heard of anything yet."""
+        return self.records.load(key)[1] != ""
+
     def work(self, key: str) -> None:
         """Carry out what is due in the record's outbox, and what follows from it, as far as one invocation's budget goes."""
         _Worker(self, self.new_id(), self.records.clock.now() + BUDGET).drain(key, from_message=True)
