@@ -69,6 +69,8 @@ class Alert:
     """Name of the kept log among the evidence."""
     record: str = ""
     """Id of the run's record, if it can be submitted again by hand."""
+    approval: str = ""
+    """`<stage>/<key of the delivery>` that a person is asked to decide on."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

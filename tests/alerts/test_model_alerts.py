@@ -1,0 +1,86 @@
+"""Which outcomes of deliveries people hear of, under which incident, and with what in the mail."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+
+from tidegate.flows import delivery_news
+from tidegate.flows.alerts import Alert
+from tidegate.flows.base import Publish, Tell
+from tidegate.flows.incident import Raised
+from tidegate.flows.outcome_alerts import alert_of
+from tidegate.gates import DEFAULT_ALERTS
+from tidegate.references import ModelRef
+
+NOW = datetime.datetime(2026, 3, 2, 8, 0, tzinfo=datetime.UTC)
+FIELDS = {
+    "workspace": "vision",
+    "model": "digits",
+    "version": "7",
+    "stage": "pro",
+    "endpoint": "digits-pro",
+    "gate": "digits",
+    "reason": "12 % of answers failed",
+}
+
+
+def told(kind: str, **fields: Any) -> tuple[str, Alert]:
+    """Key of the incident's record, and the alert."""
+    data = {**FIELDS, **fields}
+    news = Publish(f"Tidegate.{kind}", f"digits:{data['version']}", NOW, tuple(data.items()), f"{kind}/1")
+    tell = alert_of(news, DEFAULT_ALERTS)
+    assert isinstance(tell, Tell)
+    assert isinstance(tell.event, Raised)
+    return tell.key, tell.event.alert
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "title"),
+    [
+        ("ApprovalNeeded", "approval-needed", "digits:7 waits for an approval: pro"),
+        ("ModelRejected", "model-rejected", "digits:7 was rejected and goes no further"),
+        ("DeliveryErrored", "delivery-errored", "digits:7 could not be delivered: there was no answer"),
+        ("RolloutPaused", "rollout-paused", "digits:7: its rollout is paused: pro"),
+        ("RolledBack", "rolled-back", "digits:7 was rolled back: pro"),
+    ],
+)
+def test_people_hear_what_happened_to_which_version_where_and_why(kind: str, name: str, title: str) -> None:
+    _, alert = told(kind)
+    assert (alert.kind, alert.title, alert.why) == (name, title, "12 % of answers failed")
+    facts = dict(alert.facts)
+    assert [facts[label] for label in ("Model", "Version", "Workspace", "Stage", "Endpoint")] == [
+        "digits",
+        "7",
+        "vision",
+        "pro",
+        "digits-pro",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["ModelDelivered", "StageServing"])
+def test_what_went_well_wakes_nobody(kind: str) -> None:
+    news = Publish(f"Tidegate.{kind}", "digits:7", NOW, tuple(FIELDS.items()), "x")
+    assert alert_of(news, DEFAULT_ALERTS) is None
+
+
+def test_without_a_stage_the_title_ends_before_it() -> None:
+    assert told("RolledBack", stage="")[1].title == "digits:7 was rolled back"
+
+
+@pytest.mark.parametrize("fields", [{"version": "8"}, {"stage": "int"}, {"evidence": "b"}, {"workspace": "other"}])
+def test_every_approval_is_asked_for_by_a_mail_of_its_own(fields: dict[str, str]) -> None:
+    assert told("ApprovalNeeded", evidence="a")[0] != told("ApprovalNeeded", **{"evidence": "a", **fields})[0]
+
+
+def test_versions_of_a_model_that_fail_alike_are_one_incident() -> None:
+    assert told("RolledBack")[0] == told("RolledBack", version="8")[0]
+    assert told("RolledBack")[0] != told("RolledBack", stage="int")[0]
+    assert told("RolledBack")[0] != told("ModelRejected")[0]
+
+
+def test_an_approval_leads_to_the_record_that_waits() -> None:
+    assert told("ApprovalNeeded")[1].approval == f"pro/{delivery_news.key(ModelRef('vision', 'digits', '7'))}"
+    assert told("RolledBack")[1].approval == ""
