@@ -26,6 +26,8 @@ CLOUD_HOSTS = (
     "*.eventgrid.azure.net",
     "*.logic.azure.com",
     "*.api.azureml.ms",
+    "*.inference.ml.azure.com",
+    "*.azurecontainer.io",
 )
 """Host names that the cloud answers. Storage is not among them: its clients use Azurite's connection string."""
 

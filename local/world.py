@@ -17,6 +17,12 @@ OUTCOMES_TOPIC = "tidegate-outcomes"
 FUNCTION_APP = "func-tidegate"
 WORKSPACES = ("vision", "forecasting")
 """Those of infra/data/workspaces.json, without the environment that their names have on Azure."""
+ENVIRONMENTS = ("dev", "int", "pro")
+"""Every workspace is there once more for each, as `<workspace>-<environment>`: what models are delivered through."""
+MODEL_REGISTRY = "mlr-tidegate"
+"""The Azure ML registry through which models move between workspaces."""
+KUBERNETES = "kubernetes"
+"""The Kubernetes compute of every workspace."""
 
 GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
 _GROUP = f"{GROUP_ID}/providers"
@@ -46,6 +52,11 @@ def registry_id(name: str) -> str:
 def workspace_id(name: str) -> str:
     """ARM resource id of a machine learning workspace."""
     return f"{_GROUP}/Microsoft.MachineLearningServices/workspaces/{name}"
+
+
+def model_registry_id(name: str) -> str:
+    """ARM resource id of an Azure ML registry."""
+    return f"{_GROUP}/Microsoft.MachineLearningServices/registries/{name}"
 
 
 def login_server(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Stand-in for Azure Machine Learning: workspaces, computes, environments and jobs that really run.
+"""Stand-in for Azure Machine Learning: jobs that really run, their run history, and what else a workspace has.
 
 Emulated. The routes are those that azure-ai-ml 1.35.2 calls; the run history answers at the host that discovery names.
 Unverified: which words the service finds for an eviction, the order of lists, and which transitions raise events.
@@ -7,10 +7,7 @@ Unverified: which words the service finds for an eviction, the order of lists, a
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import re
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,35 +16,43 @@ from aiohttp import web
 
 from local import world
 from local.bounded_output import BoundedOutput
-from local.cloud.arm import GROUP, ArmCall
+from local.cloud import ml_models, ml_registry
+from local.cloud.arm import ArmCall
 from local.cloud.core import Cloud
 from local.cloud.errors import ArmError
+from local.cloud.ml_assets import Assets
 from local.cloud.ml_compute import ImageMissingError, Places, run_image, run_process
 from local.cloud.ml_jobs import FINAL, Job, Jobs, now, workspace_id
+from local.cloud.ml_operations import MlOperations
+from local.cloud.ml_storage import MlStorage
+from local.cloud.ml_workspaces import HISTORY_HOST, WORKSPACE, Workspaces
 from local.cloud.state import StateFile
 from local.cloud.task_images import AgentImages
 from local.cloud.task_logs import LogStore
 from local.cloud.tokens import require_bearer
 from local.containers import EngineMissingError, find_engine
 
-WORKSPACE = GROUP + "/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
-HISTORY_HOST = f"{world.LOCATION}.api.azureml.ms"
 _HISTORY = (
     "/history/v1.0/subscriptions/{subscription}/resourceGroups/{group}/providers"
     "/Microsoft.MachineLearningServices/workspaces/{workspace}/runs/{run}"
 )
-_DATA = Path(__file__).parents[2] / "infra" / "data" / "workspaces.json"
 _log = logging.getLogger(__name__)
 
 
 def install(cloud: Cloud) -> None:
     """Add the routes of the workspaces."""
-    service = MachineLearning(cloud)
+    folder = Path(cloud.options.state) / "machine-learning"
+    workspaces = Workspaces()
+    workspaces.install(cloud.arm)
+    assets = Assets(StateFile(folder / "assets.json"), workspaces)
+    storage = _storage(cloud)
+    operations = MlOperations(cloud.options.poll_after)
+    operations.install(cloud.arm)
+    cloud.lifetime(operations.running)
+    ml_models.install(cloud, workspaces, assets, storage)
+    ml_registry.install(cloud, assets, storage, operations)
+    service = MachineLearning(cloud, folder, workspaces, assets)
     arm = cloud.arm
-    arm.add("GET", WORKSPACE, service.get_workspace)
-    arm.add("GET", f"{WORKSPACE}/computes/{{compute}}", service.get_compute)
-    arm.add("GET", f"{WORKSPACE}/environments/{{name}}/versions/{{version}}", service.get_environment)
-    arm.add("PUT", f"{WORKSPACE}/environments/{{name}}/versions/{{version}}", service.put_environment)
     arm.add("GET", f"{WORKSPACE}/jobs", service.list_jobs)
     arm.add("GET", f"{WORKSPACE}/jobs/{{job}}", service.get_job)
     arm.add("PUT", f"{WORKSPACE}/jobs/{{job}}", service.put_job)
@@ -64,17 +69,30 @@ def install(cloud: Cloud) -> None:
     cloud.lifetime(service.running)
 
 
-class MachineLearning:
-    """The workspaces of infra/data/workspaces.json, and their jobs."""
+def _storage(cloud: Cloud) -> MlStorage | None:
+    """The account of the workspaces' files, open as long as the application runs."""
+    if not cloud.options.storage:
+        return None
+    storage = MlStorage(cloud.options.storage)
 
-    def __init__(self, cloud: Cloud) -> None:
+    async def closing(_app: web.Application) -> AsyncIterator[None]:
+        yield
+        await storage.close()
+
+    cloud.lifetime(closing)
+    return storage
+
+
+class MachineLearning:
+    """The jobs of all workspaces."""
+
+    def __init__(self, cloud: Cloud, folder: Path, workspaces: Workspaces, assets: Assets) -> None:
         self._cloud = cloud
-        folder = Path(cloud.options.state) / "machine-learning"
         self._jobs = Jobs(StateFile(folder / "jobs.json"))
-        self._environments = StateFile(folder / "environments.json")
         self._folder = folder
         self._places = Places(folder / "datastores")
-        self._workspaces = {each["name"]: each for each in json.loads(_DATA.read_text())["workspaces"]}
+        self._workspaces = workspaces
+        self._assets = assets
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._evicted: set[tuple[str, str]] = set()
         self._logs: LogStore | None = None
@@ -83,7 +101,7 @@ class MachineLearning:
         """Jobs that a killed stand-in left behind have failed; at the end those that run are stopped."""
         if self._cloud.options.storage:
             self._logs = LogStore(self._cloud.options.storage)
-        lost = [job for name in self._workspaces for job in self._jobs.of(name) if job.status not in FINAL]
+        lost = [job for name in self._workspaces.names() for job in self._jobs.of(name) if job.status not in FINAL]
         for job in lost:
             job.error = {"code": "SystemError", "message": "The stand-in was stopped while the job ran."}
             await self._change(job, "Failed")
@@ -96,77 +114,9 @@ class MachineLearning:
 
     # ARM -----------------------------------------------------------------------------------------------------------
 
-    async def get_workspace(self, call: ArmCall) -> web.Response:
-        name = self._workspace(call.names["workspace"])["name"]
-        properties = {
-            "friendlyName": name,
-            "workspaceId": str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
-            "discoveryUrl": f"https://{HISTORY_HOST}/discovery",
-            "mlFlowTrackingUri": f"azureml://{HISTORY_HOST}/mlflow/v1.0{workspace_id(name)}",
-            "provisioningState": "Succeeded",
-            "publicNetworkAccess": "Enabled",
-        }
-        return web.json_response(
-            {
-                "id": workspace_id(name),
-                "name": name,
-                "type": "Microsoft.MachineLearningServices/workspaces",
-                "location": world.LOCATION,
-                "tags": {},
-                "identity": {"type": "SystemAssigned", "principalId": str(uuid.uuid5(uuid.NAMESPACE_DNS, name))},
-                "kind": "Default",
-                "sku": {"name": "Basic", "tier": "Basic"},
-                "properties": properties,
-            }
-        )
-
-    async def get_compute(self, call: ArmCall) -> web.Response:
-        workspace = self._workspace(call.names["workspace"])
-        wanted = call.names["compute"]
-        found = next((each for each in workspace["computes"] if each["name"].lower() == wanted.lower()), None)
-        if found is None:
-            raise ArmError(404, "ResourceNotFound", f"The compute '{wanted}' was not found in '{workspace['name']}'.")
-        size = {"vmSize": found["vmSize"], "vmPriority": found["tier"]}
-        scale = {"minNodeCount": found["minNodes"], "maxNodeCount": found["maxNodes"]}
-        properties = {
-            "computeType": "AmlCompute",
-            "provisioningState": "Succeeded",
-            "properties": {
-                **size,
-                "scaleSettings": {**scale, "nodeIdleTimeBeforeScaleDown": found["idleTime"]},
-                "remoteLoginPortPublicAccess": "Disabled",
-            },
-        }
-        identity = f"{workspace_id(workspace['name'])}/computes/{found['name']}"
-        kind = "Microsoft.MachineLearningServices/workspaces/computes"
-        return web.json_response(
-            {"id": identity, "name": found["name"], "type": kind, "location": world.LOCATION, "properties": properties}
-        )
-
-    async def get_environment(self, call: ArmCall) -> web.Response:
-        key = self._environment_key(call)
-        if key not in self._environments.value:
-            raise ArmError(404, "ResourceNotFound", f"The environment '{key}' was not found.")
-        return web.json_response(self._environments.value[key])
-
-    async def put_environment(self, call: ArmCall) -> web.Response:
-        name, version = call.names["name"], call.names["version"]
-        properties = {"isArchived": False, "isAnonymous": False, "environmentType": "UserCreated"}
-        body = await call.json()
-        resource = {
-            "id": f"{workspace_id(call.names['workspace'])}/environments/{name}/versions/{version}",
-            "name": version,
-            "type": "Microsoft.MachineLearningServices/workspaces/environments/versions",
-            "properties": properties | (body.get("properties") or {}),
-            "systemData": {"createdAt": now(), "createdBy": "local", "lastModifiedAt": now()},
-        }
-        self._environments.value[self._environment_key(call)] = resource
-        self._environments.save()
-        return web.json_response(resource, status=201)
-
     async def list_jobs(self, call: ArmCall) -> web.Response:
         """Newest first, in pages as Azure has them."""
-        name = self._workspace(call.names["workspace"])["name"]
+        name = self._workspaces.name(call)
         skip = call.request.query.get("$skip", "0")
         start = int(skip) if skip.isdigit() else 0
         jobs = list(self._jobs.of(name))
@@ -181,7 +131,7 @@ class MachineLearning:
 
     async def put_job(self, call: ArmCall) -> web.Response:
         """A new job starts at once. One that is there only gets other tags (unverified: what Azure takes besides)."""
-        workspace, name = self._workspace(call.names["workspace"])["name"], call.names["job"]
+        workspace, name = self._workspaces.name(call), call.names["job"]
         body = (await call.json()).get("properties")
         if not isinstance(body, dict) or not body.get("jobType"):
             raise ArmError(400, "ValidationError", "The job has no properties.jobType.")
@@ -227,7 +177,7 @@ class MachineLearning:
     # Admin: what only happens to real jobs ---------------------------------------------------------------------------
 
     async def admin_list(self, _request: web.Request) -> web.Response:
-        jobs = [job for name in self._workspaces for job in self._jobs.of(name)]
+        jobs = [job for name in self._workspaces.names() for job in self._jobs.of(name)]
         shown = [{"workspace": each.workspace, "name": each.name, "status": each.status} for each in jobs]
         return web.json_response({"jobs": shown})
 
@@ -235,7 +185,7 @@ class MachineLearning:
         """Jobs that have ended already, with their log: `{"jobs": [{workspace, name, status, log, error, properties}]}`."""
         jobs = []
         for raw in (await request.json())["jobs"]:
-            workspace = self._workspace(raw["workspace"])["name"]
+            workspace = self._workspaces.find(raw["workspace"])["name"]
             job = Job(workspace, raw["name"], {"jobType": "Command", "command": "true", **raw.get("properties", {})})
             job.started, job.ended, job.error = job.created, now(), raw.get("error")
             job.status = raw.get("status", "Failed")
@@ -343,31 +293,21 @@ class MachineLearning:
 
     # What there is -----------------------------------------------------------------------------------------------------
 
-    def _workspace(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] | None = self._workspaces.get(name.lower())
-        if found is None:
-            kind = "Microsoft.MachineLearningServices/workspaces"
-            raise ArmError(404, "ResourceNotFound", f"The Resource '{kind}/{name}' was not found.")
-        return found
-
     def _job(self, workspace: str, name: str) -> Job:
-        job = self._jobs.get(self._workspace(workspace)["name"], name)
+        job = self._jobs.get(self._workspaces.find(workspace)["name"], name)
         if job is None:
             raise ArmError(404, "UserError", f"The job '{name}' was not found in the workspace '{workspace}'.")
         return job
 
     def _tier(self, job: Job) -> str:
         name = str(job.properties.get("computeId") or "").rpartition("/")[2].lower()
-        computes = self._workspaces[job.workspace]["computes"]
+        computes = self._workspaces.find(job.workspace)["computes"]
         return next((str(each["tier"]) for each in computes if each["name"].lower() == name), "Dedicated")
 
     def _image(self, environment: str) -> str:
-        found = re.search(r"/environments/([^/]+)/versions/([^/]+)\Z", environment, re.IGNORECASE)
-        if found is None:
+        """The image of an environment by its id; empty: it has none, or there is no such environment."""
+        try:
+            properties = self._assets.find(environment)["properties"]
+        except ArmError:
             return ""
-        workspace = re.search(r"/workspaces/([^/]+)/", environment, re.IGNORECASE)
-        key = f"{workspace[1].lower() if workspace else ''}/{found[1]}/{found[2]}"
-        return str(self._environments.value.get(key, {}).get("properties", {}).get("image") or "")
-
-    def _environment_key(self, call: ArmCall) -> str:
-        return f"{self._workspace(call.names['workspace'])['name']}/{call.names['name']}/{call.names['version']}"
+        return str(properties.get("image") or "")

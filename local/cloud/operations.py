@@ -39,7 +39,9 @@ OPERATION_FAULT = web.RequestKey("operation_fault", OperationFault)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Outcome:
+class Outcome:
+    """How the work of an operation ended."""
+
     value: Any = None
     refusal: ServiceError | None = None
 
@@ -52,7 +54,7 @@ class _Span:
     started: float
     finished: float | None = None
 
-    def end(self, _task: asyncio.Task[_Outcome]) -> None:
+    def end(self, _task: asyncio.Task[Outcome]) -> None:
         self.finished = time.time()
 
 
@@ -62,7 +64,7 @@ class Operations:
     def __init__(self, poll_after: float) -> None:
         self.poll_after = poll_after
         """Seconds between polls that clients are told. Azure was seen to tell nothing; the SDK then waits 30 s."""
-        self._tasks: dict[str, asyncio.Task[_Outcome]] = {}
+        self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._spans: list[_Span] = []
 
     def accepted(self, call: ArmCall, work: Coroutine[Any, Any, Any]) -> web.Response:
@@ -75,7 +77,7 @@ class Operations:
         fault = call.request.get(OPERATION_FAULT, OperationFault())
         span = _Span(call.request.path, time.time())
         self._spans.append(span)
-        self._tasks[operation] = asyncio.create_task(_with_fault(work, fault), name=operation)
+        self._tasks[operation] = asyncio.create_task(with_fault(work, fault), name=operation)
         self._tasks[operation].add_done_callback(span.end)
         return self._in_progress(call, operation)
 
@@ -105,27 +107,29 @@ class Operations:
         location = OPERATION_RESULT.format(
             subscription=call.names["subscription"], location=world.LOCATION, operation=operation
         )
-        headers = {
-            "Location": f"https://{ARM_HOST}{location}?api-version={call.api_version}",
-            "Retry-After": str(max(1, round(self.poll_after))),
-        }
-        if self.poll_after < 1:  # azure-core understands it; Retry-After counts whole seconds
-            headers["retry-after-ms"] = str(round(self.poll_after * 1000))
-            del headers["Retry-After"]
+        headers = {"Location": f"https://{ARM_HOST}{location}?api-version={call.api_version}"}
+        headers |= ask_again(self.poll_after)
         return web.Response(status=202, headers=headers, content_type="application/json", text="null")
 
 
-async def _with_fault(work: Coroutine[Any, Any, Any], fault: OperationFault) -> _Outcome:
+def ask_again(seconds: float) -> dict[str, str]:
+    """Headers that tell a client when to poll again."""
+    if seconds < 1:  # azure-core understands it; Retry-After counts whole seconds
+        return {"retry-after-ms": str(round(seconds * 1000))}
+    return {"Retry-After": str(max(1, round(seconds)))}
+
+
+async def with_fault(work: Coroutine[Any, Any, Any], fault: OperationFault) -> Outcome:
     """The work's value or refusal. It is returned, not raised: nobody may ever poll for it."""
     try:
         await asyncio.sleep(fault.delay)
         if fault.failure is not None:
-            return _Outcome(refusal=fault.failure)
-        return _Outcome(value=None if fault.skip_work else await work)
+            return Outcome(refusal=fault.failure)
+        return Outcome(value=None if fault.skip_work else await work)
     except ServiceError as refusal:
-        return _Outcome(refusal=refusal)
+        return Outcome(refusal=refusal)
     except Exception as error:  # a defect of the stand-in must not look like a lost operation
         log.exception("operation failed")
-        return _Outcome(refusal=ArmError(500, "InternalServerError", f"{type(error).__name__}: {error}"))
+        return Outcome(refusal=ArmError(500, "InternalServerError", f"{type(error).__name__}: {error}"))
     finally:
         work.close()

@@ -15,6 +15,8 @@ from local import world
 from local.cloud.errors import ArmError
 
 ARM_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
+ML_AUDIENCE = "https://ml.azure.com"
+"""Of the data plane of Azure Machine Learning: registries, and endpoints that take Entra tokens."""
 VAULT_AUDIENCE = "https://vault.azure.net"
 
 OBJECT_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "tidegate-local-identity"))

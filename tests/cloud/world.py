@@ -25,6 +25,7 @@ from local.cloud.core import Options
 from local.environment import client_environment
 from local.front import CLOUD_HOSTS, Front, listening
 from local.registry import RegistryProcess, start_command
+from tests.azurite import Azurite
 
 POLL_SECONDS = 0.05
 
@@ -74,7 +75,7 @@ class LocalCloud:
 
 
 @contextlib.contextmanager
-def local_cloud(folder: Path) -> Iterator[LocalCloud]:
+def local_cloud(folder: Path, storage: Azurite | None = None) -> Iterator[LocalCloud]:
     """Everything started; stopped at the end. The stand-in and its front run in one thread of this process."""
     cloud_port, front_port, *registry_ports = free_ports(4)
     registries = dict(zip((world.STAGING, world.HEALTHY), registry_ports, strict=True))
@@ -83,14 +84,18 @@ def local_cloud(folder: Path) -> Iterator[LocalCloud]:
         registries={name: f"http://127.0.0.1:{port}" for name, port in registries.items()},
         state=folder / "cloud",
         poll_after=POLL_SECONDS,
+        storage=storage.connection_string if storage else None,
     )
+    routes = dict.fromkeys(CLOUD_HOSTS, cloud_port)
+    if storage:
+        routes["*.blob.core.windows.net"] = storage.blob_port
 
     async def serve(stack: contextlib.AsyncExitStack) -> None:
         runner = web.AppRunner(create_app(options), access_log=None, shutdown_timeout=1)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", cloud_port).start()
-        await stack.enter_async_context(listening(Front(authority, dict.fromkeys(CLOUD_HOSTS, cloud_port)), front_port))
+        await stack.enter_async_context(listening(Front(authority, routes), front_port))
 
     with contextlib.ExitStack() as stack:
         for name, port in registries.items():
