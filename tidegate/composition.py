@@ -27,6 +27,7 @@ from tidegate.flows import (
     incident,
     job_failure,
     job_messages,
+    letter_watch,
     mailing,
     outcome_alerts,
     tag_ownership,
@@ -36,6 +37,7 @@ from tidegate.flows.base import Flow
 from tidegate.flows.image_promotion import ImagePromotion
 from tidegate.flows.incident import Incidents
 from tidegate.flows.job_failure import JobFailure
+from tidegate.flows.letter_watch import LetterWatch
 from tidegate.flows.mailing import Mailing
 from tidegate.flows.model_delivery import ModelDelivery
 from tidegate.flows.tag_ownership import TagOwnership
@@ -71,6 +73,9 @@ CODEC = Codec(
         mailing.Mailbox,
         mailing.Event,
         mailing.Command,
+        letter_watch.Watching,
+        letter_watch.Event,
+        letter_watch.Command,
         delivery_states.State,
         delivery_messages.Event,
         delivery_messages.Command,
@@ -107,6 +112,7 @@ def flows(healthy_registry: str, alerts: AlertPolicy = DEFAULT_ALERTS) -> Mappin
         JobFailure(alerts),
         Incidents(alerts),
         Mailing(alerts),
+        LetterWatch(alerts),
         ModelDelivery(),
     )
     return {flow.name: flow for flow in every}

@@ -25,7 +25,7 @@ from tidegate.events import (
     model_registered,
     run_status_changed,
 )
-from tidegate.flows import delivery_news, incident, job_failure
+from tidegate.flows import delivery_news, incident, job_failure, letter_watch
 from tidegate.flows.base import Publish
 from tidegate.flows.delivery_messages import ModelRegistered
 from tidegate.flows.image_messages import ImagePushed, ImageTestEnded
@@ -138,6 +138,7 @@ class Intake:
     def reconcile(self) -> None:
         """Raise what never came: events can be lost, and what was heard already changes nothing."""
         now = self.clock.now()
+        self.runner.deliver(letter_watch.KEY, letter_watch.LookDue(now))  # first: a workspace may not answer
         for workspace in self.workspaces:
             self._reconcile_runs(workspace, now)
             self._reconcile_models(workspace, now)

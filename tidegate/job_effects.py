@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 import json
 import logging
@@ -10,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from tidegate.errors import PermanentError, TransientError
-from tidegate.flows import alert_mail, mailing, safe_text
+from tidegate.flows import alert_mail, letter_watch, mailing, safe_text
 from tidegate.flows import job_messages as jobs
 from tidegate.flows.alert_mail import Button, Entry, Mail
 from tidegate.flows.alert_policy import AlertPolicy
@@ -32,8 +33,13 @@ _log = logging.getLogger("tidegate.alerts")
 
 _DIGEST = re.compile(r"(?P<registry>[a-z0-9]+)\.azurecr\.io/(?P<repository>[^@:]+)@(?P<digest>sha256:[a-f0-9]{64})\Z")
 
-READING = (jobs.DescribeRun,)
-COMMANDS = (jobs.DescribeRun, jobs.ResubmitRun, mailing.KeepPage, mailing.KeepMail, mailing.SendMail)
+LETTERS = 100
+"""Dead letters of Event Grid that one look tells of; the next follows at once."""
+SETTLED = datetime.timedelta(minutes=1)
+"""How old a dead letter must be: by then none that was written before it can still appear."""
+
+READING = (jobs.DescribeRun, letter_watch.LookForLetters)
+COMMANDS = (*READING, jobs.ResubmitRun, mailing.KeepPage, mailing.KeepMail, mailing.SendMail)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,6 +82,10 @@ class JobEffects:
                 return jobs.RunDescribed(attempt, facts, self.clock.now())
             case jobs.ResubmitRun(job, name, compute, tags, attempt):
                 return jobs.RunResubmitted(attempt, self.jobs.resubmit(job, name, compute, tags), self.clock.now())
+            case letter_watch.LookForLetters(after, attempt):
+                now = self.clock.now()
+                found = self.evidence.arrived(after, now - SETTLED, LETTERS)
+                return letter_watch.LettersFound(attempt, found, now)
             case mailing.KeepPage(name, lines):
                 self.evidence.put(name, _page(lines, self.policy.hosts), "application/json")
                 return None
@@ -134,6 +144,8 @@ class JobEffects:
         key = self.links.key()
         alert = notice.alert
         wanted: list[tuple[str, Action, str]] = []
+        if alert.approval:
+            wanted.append(("See what it asks for", "approve", alert.approval))
         if alert.log_name:
             wanted.append(("See the log", "log", alert.log_name))
         if alert.record and notice.kind != "recovered":

@@ -14,6 +14,7 @@ from typing import Protocol
 from tidegate.flows.alert_mail import Mail
 from tidegate.flows.image_gate import ImageFacts, ImageTest, Pairs
 from tidegate.flows.job_facts import JobFacts
+from tidegate.flows.letter_watch import Letters, Mark
 from tidegate.references import ImageRef, JobRef, TagRef
 
 
@@ -194,6 +195,12 @@ class Evidence(Protocol):
 
     def parked(self, limit: int, cursor: str | None) -> tuple[Sequence[Parked], str | None]:
         """Dead letters, ours and Event Grid's alike, one page and the next page's cursor. Reading."""
+
+    def arrived(self, after: Mark, before: datetime.datetime, limit: int) -> Letters:
+        """Event Grid's own letters written after a place and not after a time, at most `limit`, oldest first. Reading.
+
+        A blob that lost some of its events to replays did not arrive again.
+        """
 
     def parked_one(self, id: str) -> Parked | None:
         """One dead letter. Reading."""

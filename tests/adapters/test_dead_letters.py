@@ -15,10 +15,13 @@ from tests.fakes import START
 from tidegate.adapters import event_grid_letters, write_once
 from tidegate.adapters.dead_letters import DeadLetters
 from tidegate.adapters.storage_account import StorageAccount
+from tidegate.flows.letter_watch import Letters, Mark
 
 pytestmark = pytest.mark.stack
 
 FOLDER = "ON-IMAGE-PUSHED/2026/3/2/8"
+LONG_AGO = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=20)
+DAY = "{0.year}/{0.month}/{0.day}".format(datetime.datetime.now(datetime.UTC))
 
 
 def event_grid_event(name: str, **fields: Any) -> dict[str, Any]:
@@ -138,3 +141,36 @@ def test_an_id_that_is_no_name_is_parked_under_its_hash(container: ContainerClie
 def test_an_id_names_only_blobs_of_event_grids_shape() -> None:
     ours = event_grid_letters.letters("parked/2026/3/2/id-1.json", b"{}", START)
     assert event_grid_letters.place(ours[0].id) is None
+
+
+def test_what_event_grid_wrote_after_a_mark_is_told_in_order_and_only_once(container: ContainerClient) -> None:
+    letters = DeadLetters(container)
+    names = [f"{top}/{DAY}/{hour}/{each}.json" for top, hour, each in (("A", 9, "z"), ("B", 10, "y"), ("A", 10, "x"))]
+    for name in names:
+        put(container, name, [event_grid_event(name), event_grid_event(f"{name}-2")])
+    letters.park("ours", "malformed", "{}", datetime.datetime.now(datetime.UTC))
+    after, soon = Mark(LONG_AGO, ""), datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)
+    first = letters.arrived(after, soon, 2)
+    rest = letters.arrived(first.mark, soon, 10)
+    assert (len(first.letters), first.more, rest.more) == (2, True, False)
+    told = [letter.name for letter in (*first.letters, *rest.letters)]
+    assert sorted(told) == sorted(name.removesuffix(".json") for name in names)
+    assert {letter.events for letter in first.letters} == {2}
+    assert letters.one(first.letters[0].id) is not None, "a letter that is told of cannot be found"
+    assert letters.arrived(rest.mark, soon, 10) == Letters((), rest.mark, more=False)
+    assert letters.arrived(after, LONG_AGO, 10).letters == ()
+
+
+def test_a_blob_that_a_replay_made_smaller_is_no_news(container: ContainerClient) -> None:
+    letters = DeadLetters(container)
+    put(container, f"PUSHED/{DAY}/1/a.json", [event_grid_event("one"), event_grid_event("two")])
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)
+    found = letters.arrived(Mark(LONG_AGO, ""), soon, 10)
+    letters.remove(found.letters[0].id)
+    assert len(letters.page(10, None)[0]) == 1
+    assert letters.arrived(found.mark, soon, 10).letters == ()
+
+
+def test_without_a_container_nothing_arrived(container: ContainerClient) -> None:
+    container.delete_container()
+    assert DeadLetters(container).arrived(Mark(LONG_AGO, ""), LONG_AGO, 10).letters == ()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from tests.fakes.faults import FakePort, FaultHook, call, healthy
 from tidegate.errors import MalformedEvent, PermanentError
+from tidegate.flows.letter_watch import Letter, Letters, Mark
 from tidegate.ports import Parked, Stored
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*\Z")
@@ -25,6 +26,8 @@ class FakeEvidence(FakePort):
         super().__init__(fault)
         self.blobs: dict[str, tuple[bytes, str]] = {}
         self.dead_letters: dict[str, Parked] = {}
+        self.arrivals: list[Letter] = []
+        """Event Grid's own letters; what lists and replays them is tried on a real blob container."""
 
     @call
     def put(self, name: str, data: bytes, content_type: str) -> Stored:
@@ -54,6 +57,14 @@ class FakeEvidence(FakePort):
         newest = sorted(self.dead_letters.values(), key=lambda each: (each.at, each.id), reverse=True)
         page = newest[start : start + limit]
         return page, _cursor(start + limit) if len(newest) > start + limit else None
+
+    @call
+    def arrived(self, after: Mark, before: datetime.datetime, limit: int) -> Letters:
+        behind = (after.written, after.name)
+        order = sorted(self.arrivals, key=lambda each: (each.written, each.name))
+        found = [each for each in order if behind < (each.written, each.name) and each.written <= before]
+        told = tuple(found[:limit])
+        return Letters(told, Mark(told[-1].written, told[-1].name) if told else after, len(found) > limit)
 
     @call
     def parked_one(self, id: str) -> Parked | None:

@@ -13,6 +13,7 @@ from tidegate.adapters import write_once
 from tidegate.adapters.azure_calls import translated
 from tidegate.adapters.dead_letters import DeadLetters
 from tidegate.errors import PermanentError
+from tidegate.flows.letter_watch import Letters, Mark
 from tidegate.ports import Parked, Stored
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*\Z")
@@ -49,6 +50,9 @@ class BlobEvidence:
 
     def parked(self, limit: int, cursor: str | None) -> tuple[Sequence[Parked], str | None]:
         return self._letters.page(limit, cursor)
+
+    def arrived(self, after: Mark, before: datetime.datetime, limit: int) -> Letters:
+        return self._letters.arrived(after, before, limit)
 
     def parked_one(self, id: str) -> Parked | None:
         return self._letters.one(id)

@@ -12,11 +12,12 @@ import datetime
 import heapq
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from azure.storage.blob import BlobPrefix, ContainerClient
 
 from tidegate.errors import MalformedEvent
+from tidegate.flows.letter_watch import Mark
 
 type Day = tuple[int, int, int]
 
@@ -57,6 +58,30 @@ def newest_first(container: ContainerClient, start: Found | None) -> Iterator[Fo
             continue
         blobs = sorted((blob for _, folder in folders for blob in _blobs(container, day, folder)), reverse=True)
         yield from (blob for blob in blobs if start is None or blob < start)
+
+
+def written_between(
+    container: ContainerClient, mark: Mark, before: datetime.datetime, passed_over: str
+) -> Sequence[Found]:
+    """Blobs behind a mark that were not written after a time, oldest first, without those that carry a certain metadata.
+
+    A folder's day is taken for the day of its blobs, give or take one: Event Grid names folders by its own clock.
+    """
+    first = (mark.written - datetime.timedelta(days=1)).date()
+    found = []
+    for top in _folders(container, ""):
+        for day, folder in _days(container, top):
+            if day < (first.year, first.month, first.day):
+                break
+            for blob in container.list_blobs(folder, include=["metadata"]):
+                place = (blob.last_modified, blob.name)
+                if (
+                    (mark.written, mark.name) < place
+                    and place[0] <= before
+                    and passed_over not in (blob.metadata or {})
+                ):
+                    found.append(Found(day, blob.last_modified, blob.name))
+    return sorted(found, key=lambda each: (each.modified, each.name))
 
 
 def _days(container: ContainerClient, top: str) -> Iterator[tuple[Day, str]]:

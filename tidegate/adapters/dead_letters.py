@@ -18,11 +18,13 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
+from tidegate.adapters import dead_letter_days as days
 from tidegate.adapters import event_grid_letters, write_once
 from tidegate.adapters.azure_calls import translated
-from tidegate.adapters.dead_letter_days import Found, after, newest_first
+from tidegate.adapters.dead_letter_days import Found
 from tidegate.adapters.event_grid_letters import Place
 from tidegate.errors import TransientError
+from tidegate.flows.letter_watch import Letter, Letters, Mark
 from tidegate.ports import Parked
 
 _OWN = "parked"
@@ -30,6 +32,8 @@ _POINTERS = "parked-ids"
 _MAX_BYTES = 16 * 1024 * 1024
 """Most bytes read of one blob; an event has at most 1 MB, and Event Grid may put several into one."""
 _ATTEMPTS = 4
+_REPLAYED = "replayed"
+"""Metadata of a blob of which something was taken out: written later, but no news."""
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,128}\Z|h\.[0-9a-f]{64}\Z")
 
 
@@ -51,15 +55,33 @@ class DeadLetters:
 
     def page(self, limit: int, cursor: str | None) -> tuple[Sequence[Parked], str | None]:
         """Newest day first, and within a day the blob written last. `limit` counts blobs: one with several events gives all."""
-        start = None if cursor is None else after(cursor)
+        start = None if cursor is None else days.after(cursor)
         letters: list[Parked] = []
         with translated("dead letters"), contextlib.suppress(ResourceNotFoundError):  # no container, no letters
-            found = newest_first(self._container, start)
+            found = days.newest_first(self._container, start)
             for number, blob in enumerate(found, start=1):
                 letters += self._letters(blob)
                 if number == limit:
                     return letters, blob.cursor if next(found, None) else None
         return letters, None
+
+    def arrived(self, after: Mark, before: datetime.datetime, limit: int) -> Letters:
+        """Lists the days since the mark, and reads the blobs that are told of."""
+        with translated("dead letters"):
+            found: Sequence[Found] = ()
+            with contextlib.suppress(ResourceNotFoundError):  # no container, no letters
+                found = days.written_between(self._container, after, before, _REPLAYED)
+            told = found[:limit]
+            letters = tuple(letter for blob in told if (letter := self._letter(blob)))
+        mark = Mark(told[-1].modified, told[-1].name) if told else after
+        return Letters(letters, mark, len(found) > limit)
+
+    def _letter(self, blob: Found) -> Letter | None:
+        """None: none of Event Grid's, or gone meanwhile."""
+        events = self._letters(blob) if event_grid_letters.is_letter(blob.name) else ()
+        if not events:
+            return None
+        return Letter(blob.name.removesuffix(".json"), events[0].id, len(events), events[0].reason, blob.modified)
 
     def one(self, id: str) -> Parked | None:
         place = event_grid_letters.place(id)
@@ -126,7 +148,8 @@ class DeadLetters:
                 if rest is None:
                     blob.delete_blob(etag=etag, match_condition=unchanged)
                 else:
-                    blob.upload_blob(rest, overwrite=True, etag=etag, match_condition=unchanged)
+                    marked = {_REPLAYED: "yes"}
+                    blob.upload_blob(rest, overwrite=True, etag=etag, match_condition=unchanged, metadata=marked)
             except ResourceModifiedError:
                 continue
             except ResourceNotFoundError:
