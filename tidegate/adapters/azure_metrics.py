@@ -16,6 +16,8 @@ from tidegate.adapters.arm import Arm
 from tidegate.flows.model_facts import Traffic
 
 _API = "2018-01-01"
+_LONGEST = datetime.timedelta(days=1)
+"""What one question about minutes may cover."""
 _CALLERS_FAULT = frozenset(("400", "401", "403", "404", "405", "406", "413", "414", "415", "422"))
 _MODEL_ERROR = "424"
 """What callers get for any answer of the model's container that is no 200; modelStatusCode says which (azure-docs:
@@ -55,7 +57,8 @@ class AzureMetrics:
         return _traffic(counted, self._series(deployment_id, "RequestLatency_P95", "average", since, ""))
 
     def highest(self, resource_id: str, metric: str, since: datetime.datetime, aggregation: str) -> float | None:
-        """The largest value of any minute and instance; None: none is there (yet)."""
+        """The largest value of any minute and instance in the last day; None: none is there (yet)."""
+        since = max(since, self._now() - _LONGEST)
         found = self._series(resource_id, metric, aggregation, since, "")
         return max((value for each in found for _, value in each.points), default=None)
 

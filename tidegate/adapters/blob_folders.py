@@ -57,6 +57,11 @@ class Account:
     def url(self) -> str:
         return f"https://{self.name}.blob.{self.suffix}"
 
+    @property
+    def is_by_identity(self) -> bool:
+        """Whether it is read with tokens, without a secret."""
+        return not isinstance(self.credential, AzureSasCredential | AzureNamedKeyCredential)
+
     def signature(self, container: str, blob: str, now: datetime.datetime) -> str:
         """The query that lets whoever has it read one blob; a secret."""
         if isinstance(self.credential, AzureSasCredential):
@@ -148,10 +153,13 @@ class Folder:
             raise PermanentError(f"{path}: more than {limit} bytes")
         return content
 
+    def address(self, file: File) -> str:
+        """Of one file, without any right to read it."""
+        return self._client.get_blob_client(file.blob).url.partition("?")[0]
+
     def link(self, file: File, now: datetime.datetime) -> str:
         """An address of one file that carries the right to read it; a secret."""
-        address = self._client.get_blob_client(file.blob).url.partition("?")[0]
-        return f"{address}?{self.account.signature(self.container, file.blob, now)}"
+        return f"{self.address(file)}?{self.account.signature(self.container, file.blob, now)}"
 
     def copy_here(self, path: str, source: str, metadata: Mapping[str, str], *, at_once: bool) -> None:
         """Have the storage copy what is at `source`. `at_once`: it answers when it is done; else it goes on by itself.

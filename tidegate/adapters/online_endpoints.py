@@ -28,8 +28,7 @@ from tidegate.model_ports import Answered, DeploymentSeen, EndpointSeen
 ENDPOINT_API = "2022-02-01-preview"
 DEPLOYMENT_API = "2023-04-01-preview"
 _TOKEN_SCOPE = "https://ml.azure.com/.default"  # noqa: S105  a scope
-_LONG_AGO = datetime.timedelta(days=30)
-"""How far back the peak of a deployment's memory is looked for, where the resource does not say since when it is there."""
+_LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
 class OnlineEndpoints:
@@ -142,7 +141,7 @@ class OnlineEndpoints:
         found = self._get_deployment(target, deployment)
         if found is None:
             return None
-        since = _created(found) or datetime.datetime.now(datetime.UTC) - _LONG_AGO
+        since = _created(found) or _LONG_AGO
         metric = "CpuMemoryUtilizationPercentage"
         percent = self._metrics.highest(self._id(target, deployment), metric, since, "maximum")
         return None if percent is None else round(percent * instance.memory / 100)
