@@ -117,10 +117,10 @@ def live(
     return Life(resumed, reached, first, result, tuple(warnings), why)
 
 
-def drill(config: Config, kills: int, chance: random.Random, folder: Path) -> Drill:
-    """Kills are spread over the whole run: each life may do about its share of what is left."""
+def drill(config: Config, kills: int, chance: random.Random, folder: Path, undisturbed: Life | None = None) -> Drill:
+    """Kills are spread over the whole run: each life may do about its share of what is left. `undisturbed`: known before."""
     config = dataclasses.replace(config, log_every=1)
-    undisturbed = live(config, folder / "undisturbed")
+    undisturbed = undisturbed or live(config, folder / "undisturbed")
     if undisturbed.result is None or "digest" not in undisturbed.result:
         raise RuntimeError(f"the undisturbed run failed: {undisturbed}")
     total = undisturbed.reached

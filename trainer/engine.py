@@ -61,9 +61,10 @@ class Engine:
                 self.optimizer.scale_loss(tf.constant(0.0))  # the loss scale's own variables exist from here on
         self._totals = tf.Variable(np.zeros(3), dtype=tf.float64, name="totals")
         self.variables = self._named_variables()
-        self._gradients = tf.function(self._forward_and_back, jit_compile=config.xla)
-        self._step = tf.function(self._train_step)
-        self._judge = tf.function(self._test_step)
+        # Nothing here branches on a tensor, and rewriting the code for that would be a third of the way to the first step.
+        self._gradients = tf.function(self._forward_and_back, jit_compile=config.xla, autograph=False)
+        self._step = tf.function(self._train_step, autograph=False)
+        self._judge = tf.function(self._test_step, autograph=False)
 
     # -- Training and testing
 
@@ -97,7 +98,7 @@ class Engine:
         def replica() -> Any:
             return tf.constant(float(number), tf.float64)
 
-        parts = self.strategy.run(tf.function(replica))
+        parts = self.strategy.run(tf.function(replica, autograph=False))
         total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
         return bool(float(total) == float(number) * self.strategy.num_replicas_in_sync)
 

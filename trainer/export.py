@@ -28,7 +28,7 @@ class Serving(tf.Module):  # type: ignore[misc,unused-ignore]  # TensorFlow has 
         self.labels = tf.constant(label_names)
         self._side = model.input_shape[1]
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")])  # type: ignore[untyped-decorator,unused-ignore]  # the same
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")])  # type: ignore[untyped-decorator,unused-ignore]  # the same
     def serve(self, image: Any) -> dict[str, Any]:
         """The signature `serving_default`."""
         small = tf.image.resize(tf.cast(image, tf.float32), (self._side, self._side), antialias=True)
@@ -41,7 +41,7 @@ class Serving(tf.Module):  # type: ignore[misc,unused-ignore]  # TensorFlow has 
             return tf.nn.softmax(self.model(image, training=False))
 
         spec = tf.TensorSpec([1, self._side, self._side, 3], tf.float32, name="image")
-        return tf.function(serve_one, input_signature=[spec])
+        return tf.function(serve_one, autograph=False, input_signature=[spec])
 
 
 def export(model: Any, config: Config, data: Data, facts: Mapping[str, Any], folder: Path) -> Path:

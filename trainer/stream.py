@@ -48,7 +48,7 @@ def training_batches(split: Split, order: Order, share: Share, start: int, stop:
         return images, labels
 
     numbers = tf.data.Dataset.range(start * share.replicas, stop * share.replicas)
-    return numbers.map(prepare, num_parallel_calls=2, deterministic=True).prefetch(4)
+    return numbers.map(_as_written(prepare), num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
 def test_batches(split: Split, batch: int, share: Share) -> Any:
@@ -73,7 +73,12 @@ def test_batches(split: Split, batch: int, share: Share) -> Any:
         )
 
     numbers = tf.data.Dataset.range(steps * share.replicas)
-    return numbers.map(prepare, num_parallel_calls=2, deterministic=True).prefetch(2)
+    return numbers.map(_as_written(prepare), num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def _as_written(function: Any) -> Any:
+    """Without TensorFlow's rewriting of Python: nothing here branches on a tensor, and rewriting takes longer than tracing."""
+    return tf.autograph.experimental.do_not_convert(function)
 
 
 def _gather(split: Split, ids: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,29 +33,34 @@ def test_precision_and_recall_of_the_model_that_is_shipped() -> None:
     assert recall >= 0.8
 
 
+@pytest.fixture(scope="module")
+def service() -> Iterator[LocalService]:
+    with LocalService(_FOLDER / "score.py", _FOLDER / "model") as running:
+        yield running
+
+
 @pytest.mark.parametrize("stretch", [(1, 1), (4, 2)])
-def test_boxes_are_in_pixels_of_the_original_image(stretch: tuple[int, int]) -> None:
+def test_boxes_are_in_pixels_of_the_original_image(service: LocalService, stretch: tuple[int, int]) -> None:
     generator = np.random.default_rng(4)
-    with LocalService(_FOLDER / "score.py", _FOLDER / "model") as service:
-        found = wanted = 0
-        for _ in range(10):
-            image, shapes = scene(generator)
-            big = Image.fromarray(image).resize((SIDE * stretch[0], SIDE * stretch[1]), Image.Resampling.NEAREST)
-            answers = json.loads(service.score(pictures.png(big)))
-            boxes = [
-                Box(LABELS.index(each["label"]), 1, each["xmin"], each["xmax"], each["ymin"], each["ymax"])
-                for each in answers
-            ]
-            for shape in shapes:
-                wanted += 1
-                xs, ys = (
-                    (shape.xmin * stretch[0], shape.xmax * stretch[0]),
-                    (shape.ymin * stretch[1], shape.ymax * stretch[1]),
-                )
-                true = Box(shape.label, 1, *xs, *ys)
-                found += any(box.label == true.label and overlap(box, true) > 0.5 for box in boxes)
-        assert found / wanted >= 0.75
-        assert json.loads(service.score(pictures.png(Image.new("RGB", (300, 200), "grey")))) == []
+    found = wanted = 0
+    for _ in range(10):
+        image, shapes = scene(generator)
+        big = Image.fromarray(image).resize((SIDE * stretch[0], SIDE * stretch[1]), Image.Resampling.NEAREST)
+        answers = json.loads(service.score(pictures.png(big)))
+        boxes = [
+            Box(LABELS.index(each["label"]), 1, each["xmin"], each["xmax"], each["ymin"], each["ymax"])
+            for each in answers
+        ]
+        for shape in shapes:
+            wanted += 1
+            xs, ys = (
+                (shape.xmin * stretch[0], shape.xmax * stretch[0]),
+                (shape.ymin * stretch[1], shape.ymax * stretch[1]),
+            )
+            true = Box(shape.label, 1, *xs, *ys)
+            found += any(box.label == true.label and overlap(box, true) > 0.5 for box in boxes)
+    assert found / wanted >= 0.75
+    assert json.loads(service.score(pictures.png(Image.new("RGB", (300, 200), "grey")))) == []
 
 
 def test_overlap_is_intersection_over_union() -> None:

@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 from local.scheduled_events import ScheduledEvents
+from tests.trainer.children import command_line
 from tests.trainer.metadata import serving
 from tests.trainer.runs import SHORT, Undisturbed
-from trainer.drill import live
+from trainer.drill import CONTEXT, live
 from trainer.places import Folder
 from trainer.run_lock import NAME
 from trainer.store import Store
 
-_ROOT = Path(__file__).parents[2]
-
 
 def test_preempt_saves_within_a_second_and_exits_with_a_status_that_means_resume_me(tmp_path: Path) -> None:
-    long = dataclasses.replace(SHORT, epochs=8, save_every_steps=10_000)
+    long = dataclasses.replace(SHORT, epochs=6, save_every_steps=10_000)
     config = tmp_path / "config.json"
     config.write_text(json.dumps(long.as_json()))
     metadata = ScheduledEvents("spot-vm-0")
     with serving(metadata) as base:
-        command = [sys.executable, "-m", "trainer", "--config", str(config), "--workdir", str(tmp_path / "run")]
-        environment = os.environ | {"TRAINER_METADATA_URL": base}
-        process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
+        ours, theirs = CONTEXT.Pipe(duplex=False)
+        arguments = ["--config", str(config), "--workdir", str(tmp_path / "run")]
+        process = CONTEXT.Process(target=command_line, args=(arguments, {"TRAINER_METADATA_URL": base}, theirs))
+        process.start()
+        theirs.close()
         told = []
-        for line in process.stdout:
-            told.append(json.loads(line))
-            if told[-1]["event"] == "progress" and len(told) == 2:
-                metadata.announce()
-        status = process.wait(60)
-    process.stdout.close()
+        with contextlib.suppress(EOFError):
+            while ours.poll(60):
+                told.append(json.loads(ours.recv()))
+                if told[-1]["event"] == "progress" and len(told) == 2:
+                    metadata.announce()
+        process.join(60)
     end = told[-1]
-    assert (status, end["event"]) == (75, "evicted"), end
+    assert (process.exitcode, end["event"]) == (75, "evicted"), end
     assert end["notice_to_durable_s"] < 1.0
     assert metadata.approved, "Azure was not told that it need not wait"
     resumed = live(dataclasses.replace(long, log_every=1), tmp_path / "run")

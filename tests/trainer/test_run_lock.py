@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.trainer.children import take_and_die
 from trainer.drill import CONTEXT
 from trainer.places import Folder
 from trainer.run_lock import NAME, LockedError, LostError, RunLock
@@ -39,11 +40,6 @@ def leave_a_lock(place: Folder) -> None:
     child.start()
     child.join()
     assert (place.root / NAME).exists()
-
-
-def take_and_die(place: Folder) -> None:
-    RunLock(place, 60.0, 60.0).acquire(lambda _: None)
-    os._exit(0)
 
 
 def test_a_second_trainer_is_refused_while_the_first_one_lives(place: Folder) -> None:

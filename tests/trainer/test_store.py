@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
 from tests.azurite import Azurite, azurite
+from tests.trainer.children import checkpoint, write_for_ever
 from tests.trainer.places import DiedError, Share
 from trainer.blob_place import BlobPlace
 from trainer.checkpoint import Checkpoint, DamagedError, decode, encode, sha256_of, state_digest
@@ -27,15 +24,6 @@ from trainer.places import Folder, Place
 from trainer.store import Store
 
 type Open = Callable[[Place], Store]
-
-
-def checkpoint(step: int, size: int = 1000) -> Checkpoint:
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "weights": np.random.default_rng(step).normal(size=(size, 3)).astype(np.float32),
-        "count": np.array(step, np.int64),
-        "empty": np.zeros((0, 4), np.float16),
-    }
-    return Checkpoint({"step": step, "history": [0.1 + step]}, arrays)
 
 
 def same(one: Checkpoint | None, other: Checkpoint) -> bool:
@@ -165,16 +153,6 @@ def test_writers_killed_at_random_moments_lose_nothing_that_was_published_and_le
 
 
 KILLS = int(os.environ.get("TRAINER_TEST_KILLS", "10"))
-
-
-def write_for_ever(folder: Path, told: Connection) -> None:
-    """In a process of its own; says the step of every checkpoint that was published."""
-    store = Store(Folder(folder), 2, lambda _: None)
-    store.sweep()
-    first = store.newest()
-    for step in itertools.count(1 if first is None else first.step + 1):
-        store.publish(checkpoint(step, 20_000), best=False)
-        told.send(step)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int64", "bool", "uint32"])
