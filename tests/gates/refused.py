@@ -1,4 +1,4 @@
-"""Gates files that must be refused, read from the two tables beside this module."""
+"""Gates files that must be refused, read from the tables beside this module."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ class Refused:
 def refused_settings() -> list[Refused]:
     """One setting on line 4 of a gate that is good otherwise."""
     return [
-        dataclasses.replace(case, text=in_a_gate(case.text), title=case.text)
-        for case in _cases(HERE / "refused_settings.txt")
+        dataclasses.replace(case, text=in_a_gate(case.text), title=case.text) for case in cases("refused_settings.txt")
     ]
 
 
@@ -32,7 +31,7 @@ def refused_files() -> list[Refused]:
     """Whole files, each after a line `# title`."""
     return [
         dataclasses.replace(case, title=case.text.partition("\n")[0].removeprefix("# "))
-        for case in _cases(HERE / "refused_files.txt")
+        for case in cases("refused_files.txt")
     ]
 
 
@@ -42,13 +41,13 @@ def in_a_gate(setting: str) -> str:
     return f"{GOOD_START}    {setting}\n{match}"
 
 
-def _cases(path: Path) -> list[Refused]:
+def cases(table: str) -> list[Refused]:
     """Blocks between blank lines: the text, then the lines of the message after `> `."""
-    cases = []
-    for block in path.read_text(encoding="utf-8").strip().split("\n\n"):
+    found = []
+    for block in (HERE / table).read_text(encoding="utf-8").strip().split("\n\n"):
         lines = block.split("\n")
         message = [line.removeprefix("> ") for line in lines if line.startswith("> ")]
         text = "\n".join(line for line in lines if not line.startswith("> "))
         told = [line for line in message if line != _SCHEMA_IS_BLIND]
-        cases.append(Refused("", text, "\n".join(told), told == message))
-    return cases
+        found.append(Refused("", text, "\n".join(told), told == message))
+    return found
