@@ -100,8 +100,8 @@ class ContainerInstances(Endpoints):
         seen = groups.seen(found)
         if found is None or seen.state != "ready":
             return seen
-        alive = self._requests.alive(f"{self._address(found)}/", _ALIVE_TIMEOUT)
-        return seen if alive else DeploymentSeen("busy", "", "")
+        alive = self._requests.status(f"{self._address(found)}/", _ALIVE_TIMEOUT)
+        return seen if alive == 200 else DeploymentSeen("busy", "", "")
 
     @override
     def remove(self, target: Target, deployment: str) -> None:

@@ -31,9 +31,11 @@ type Key = tuple[str, str]
 class ScoringRequests:
     """A pool of connections, and keys that are kept briefly. May be shared by threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, direct: bool = False) -> None:
+        """`direct`: to this machine, whatever proxy the environment names."""
         self._session = requests.Session()
         self._session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=16, max_retries=0))
+        self._session.trust_env = not direct
         self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self._session.auth = lambda request: request  # or requests would send passwords from ~/.netrc
         self._clock = clock
@@ -55,13 +57,13 @@ class ScoringRequests:
             answered = self._post(self._key(endpoint, find), deployment, body, timeout)
         return answered
 
-    def alive(self, address: str, timeout: float) -> bool:
-        """Whether a server answers a GET with 200."""
+    def status(self, address: str, timeout: float) -> int:
+        """With what a server answers a GET; 0: it does not."""
         try:
             with self._session.get(address, timeout=timeout, allow_redirects=False) as answer:
-                return answer.status_code == 200
+                return answer.status_code
         except requests.RequestException:
-            return False
+            return 0
 
     def _post(self, key: Key, deployment: str, body: bytes, timeout: float) -> Answered:
         address, secret = key
