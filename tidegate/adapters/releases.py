@@ -1,8 +1,8 @@
 """Stages that a pipeline of another system carries out: Azure DevOps, or a workflow of GitHub Actions.
 
-A pipeline gets `model`, `version`, `workspace`, `stage` and `delivery`, as template parameters or as inputs of the same names, and
-must declare them. A run is found again by the delivery: in Azure DevOps by its parameters, in GitHub by its name, so a workflow has
-`run-name: ... ${{ inputs.delivery }}`. Starting twice is one run as far as the first one is listed by then.
+A pipeline gets `model`, `version`, `workspace`, `stage` and `delivery`, as template parameters or as inputs of the same names,
+and must declare them. A run is found again by the delivery: in Azure DevOps by its parameters, in GitHub by its name, so a
+workflow has `run-name: ... ${{ inputs.delivery }}`. Starting twice is one run as far as the first one is listed by then.
 The hosts are fixed; tokens are secrets in the Key Vault.
 """
 
