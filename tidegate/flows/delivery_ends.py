@@ -43,10 +43,10 @@ def rejected(state: Running, cause: RejectionCause, reasons: tuple[str, ...], at
 def rejected_by(state: Running | Ended, decided: Decided) -> Step:
     """A person says no: every endpoint of the gate is told, so that it serves nowhere, now or later."""
     after = ModelRejected(state.delivery, state.attempt + 1, "rejected", (decided.why,), stage_name(state), decided.who)
-    name = f"{after.delivery.model.name}:{after.delivery.model.version}"
-    targets = {endpoint_key(stage.target): stage.target for stage in after.delivery.gate.stages}
+    served = (stage.target for stage in after.delivery.gate.stages if stage.release is None)
+    targets = {endpoint_key(target): target for target in served}
     tells = tuple(
-        Tell(record, VersionRejected(name, target, decided.who, decided.why, decided.at))
+        Tell(record, VersionRejected(state.delivery.candidate, target, decided.who, decided.why, decided.at))
         for record, target in targets.items()
     )
     return Decision(after, (*tells, delivery_news.rejected(after, decided.at)))

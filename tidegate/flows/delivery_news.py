@@ -66,5 +66,4 @@ def news(
         ("endpoint", delivery.stage(stage).target.endpoint if stage else ""),
         ("reason", reason),
     )
-    subject = f"{model.name}:{model.version}"
-    return Publish(f"Tidegate.{kind}", subject, at, (*data, *more), f"{key(model)}/{kind}/{attempt}")
+    return Publish(f"Tidegate.{kind}", delivery.candidate, at, (*data, *more), f"{key(model)}/{kind}/{attempt}")

@@ -34,7 +34,9 @@ from tidegate.flows.delivery_messages import (
 )
 from tidegate.flows.delivery_states import (
     AwaitingApproval,
+    Delivered,
     Delivery,
+    DeliveryRolledBack,
     Frozen,
     InStage,
     PlacingModel,
@@ -42,6 +44,7 @@ from tidegate.flows.delivery_states import (
     Releasing,
     RollingOut,
     StagePassed,
+    State,
     Vote,
 )
 from tidegate.flows.endpoint_key import endpoint_key
@@ -210,13 +213,32 @@ def _candidate(delivery: Delivery, asset: str) -> Candidate:
     )
 
 
-def ended(state: RollingOut, event: StageEnded) -> Step:
-    """The endpoint's answer; one to another wish, or about another candidate, changes nothing."""
-    if (event.stage, event.candidate, event.wish) != (state.stage, state.candidate.name, state.attempt):
-        return Decision(state)
-    if event.outcome == "serving":
-        return _record(state, Outcome(event.reason, event.measured, event.at))
-    return ends.not_serving(state, event)
+def ended(state: State, event: StageEnded) -> Step:
+    """The endpoint's answer, or its later word that what served was put back; about another wish, it changes nothing."""
+    match state:
+        case RollingOut() if event.stage == state.stage and _is_about(event, state.delivery, state.attempt):
+            if event.outcome == "serving":
+                return _record(state, Outcome(event.reason, event.measured, event.at))
+            return ends.not_serving(state, event)
+        case Delivered() | Frozen() | PlacingModel() | AwaitingApproval() | Recording():
+            return _put_back(state, event) if event.outcome == "rolled-back" else Decision(state)
+        case _:
+            return Decision(state)
+
+
+def _put_back(state: Delivered | Frozen | PlacingModel | AwaitingApproval | Recording, event: StageEnded) -> Step:
+    """A stage that was behind it. A rollout that is under way in a later one goes on: that endpoint decides about itself."""
+    served = [(passed.stage, passed.wish) for passed in state.delivery.passed]
+    if isinstance(state, Recording):
+        served.append((state.stage, state.wish))
+    if any(stage == event.stage and _is_about(event, state.delivery, wish) for stage, wish in served):
+        return Decision(DeliveryRolledBack(state.delivery, state.attempt + 1, event.stage, event.reason))
+    return Decision(state)
+
+
+def _is_about(event: StageEnded, delivery: Delivery, wish: int) -> bool:
+    """Whether it answers this wish of this version; 0 is an answer that does not say which."""
+    return event.candidate == delivery.candidate and event.wish in (0, wish)
 
 
 # Another system's pipeline -------------------------------------------------------------------------------------------

@@ -58,6 +58,11 @@ class Delivery:
     passed: tuple[StagePassed, ...] = ()
 
     @property
+    def candidate(self) -> str:
+        """What endpoints call it (`Candidate.name`)."""
+        return f"{self.model.name}:{self.model.version}"
+
+    @property
     def known(self) -> ModelFacts:
         """The facts, for whatever comes after DescribingModel."""
         if self.facts is None:

@@ -101,7 +101,7 @@ class ModelDelivery(Flow):
             case Decided():
                 return _decided(state, event)
             case StageEnded():
-                return stages.ended(state, event) if isinstance(state, RollingOut) else Decision(state)
+                return stages.ended(state, event)
             case _ if isinstance(state, Unregistered) or event.attempt != state.attempt:
                 return Decision(state)  # duplicates, and answers to earlier attempts
             case _:
@@ -231,8 +231,10 @@ def _ask_champion(state: DescribingModel, facts: ModelFacts, at: datetime.dateti
     delivery, attempt = dataclasses.replace(state.delivery, facts=facts), state.attempt + 1
     if original := dict(facts.tags).get(COPY_TAG):  # its registration was a delivery's own doing
         return Decision(ModelIgnored(delivery.model, attempt, f"a copy of {original}, made by its delivery", delivery))
-    target = delivery.gate.stages[-1].target
-    asked = Tell(endpoint_key(target), ChampionAsked(target, key(delivery.model), attempt, at))
+    served = [stage.target for stage in delivery.gate.stages if stage.release is None]
+    if not served:  # pipelines do all of it, and what serves where they go is not known here
+        return _screen(AskingChampion(delivery, attempt), None, at)
+    asked = Tell(endpoint_key(served[-1]), ChampionAsked(served[-1], key(delivery.model), attempt, at))
     return Decision(AskingChampion(delivery, attempt), (asked, After(CHAMPION_DEADLINE, Remind(attempt))))
 
 

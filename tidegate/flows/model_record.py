@@ -35,7 +35,7 @@ def statement(delivery: Delivery, stage: Stage, facts: ModelFacts, votes: tuple[
     model = delivery.model
     body = {
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": f"{model.name}:{model.version}", "digest": {"sha256": facts.artefact.sha256}}],
+        "subject": [{"name": delivery.candidate, "digest": {"sha256": facts.artefact.sha256}}],
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "source": {"workspace": model.workspace, "name": model.name, "version": model.version},
