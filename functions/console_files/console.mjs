@@ -1,0 +1,225 @@
+// The console: what waits for somebody, what is under way, and the whole story of one thing.
+
+import { html, render, useCallback, useEffect, useRef, useState } from "./preact.mjs";
+import * as address from "./address.mjs";
+import { Refusal, call, key, setKey } from "./api.mjs";
+import { Story } from "./story.mjs";
+import { ago, mood, short, spoken } from "./words.mjs";
+
+const BUSY_EVERY = 3000;
+const QUIET_EVERY = 15000; // milliseconds
+
+const VIEWS = { inbox: "Inbox", images: "Images", models: "Models", letters: "Dead letters" };
+
+const LISTS = {
+  images: {
+    path: "/promotions",
+    empty: "No image has come in",
+    filters: { repository: "Repository", state: ["Testing", "Importing", "Promoted", "Rejected", "Errored", "Superseded", "Ignored"] },
+    columns: [
+      ["State", (row) => html`<${Badge} state=${row.state} />`],
+      ["Image", (row) => html`${row.repository}${row.tags.length ? `:${row.tags.join(", ")}` : ""}`],
+      ["Digest", (row) => html`<code>${short(row.digest)}</code>`],
+      ["Changed", (row) => html`<time datetime=${row.updated} title=${row.updated}>${ago(row.updated)}</time>`],
+      ["Reason", (row) => row.reason],
+    ],
+  },
+  models: {
+    path: "/deliveries",
+    empty: "No model has been registered",
+    filters: { model: "Model", state: ["AwaitingApproval", "RollingOut", "Delivered", "Rejected", "RolledBack", "Failed", "Errored", "Superseded", "Ignored"] },
+    columns: [
+      ["State", (row) => html`<${Badge} state=${row.state} />`],
+      ["Model", (row) => html`${row.model}:${row.version}`],
+      ["Stage", (row) => row.stage ?? ""],
+      ["Changed", (row) => html`<time datetime=${row.updated} title=${row.updated}>${ago(row.updated)}</time>`],
+      ["Reason", (row) => row.reason],
+    ],
+  },
+  letters: {
+    path: "/dead-letters",
+    empty: "No event was left behind",
+    filters: {},
+    columns: [
+      ["Id", (row) => html`<code>${short(row.id)}</code>`],
+      ["Came", (row) => html`<time datetime=${row.at} title=${row.at}>${ago(row.at)}</time>`],
+      ["Reason", (row) => row.reason],
+    ],
+  },
+};
+
+const INBOX = [
+  ["Waiting for an approval", "models", "/deliveries?state=AwaitingApproval&limit=20"],
+  ["Models that were not delivered", "models", "/deliveries?state=Rejected&limit=10"],
+  ["Models that were rolled back", "models", "/deliveries?state=RolledBack&limit=10"],
+  ["Images that were rejected", "images", "/promotions?state=Rejected&limit=10"],
+  ["Images without an answer", "images", "/promotions?state=Errored&limit=10"],
+  ["Events nobody could take", "letters", "/dead-letters?limit=10"],
+];
+
+function Badge({ state }) {
+  return html`<span class="badge ${mood(state)}">${spoken(state)}</span>`;
+}
+
+/** What a path says, looked at again and again: at once after a change, rarely where nothing moves, never in a hidden tab. */
+function useLook(wanted, isBusy) {
+  const [seen, setSeen] = useState({ value: undefined, error: undefined, at: 0, of: "" });
+  const round = useRef(0);
+  const look = useCallback(async () => {
+    const mine = ++round.current;
+    try {
+      const value = await call(wanted);
+      if (mine === round.current) setSeen({ value, error: undefined, at: Date.now(), of: wanted });
+    } catch (error) {
+      if (mine === round.current) setSeen((old) => ({ ...old, error, of: wanted, value: old.of === wanted ? old.value : undefined }));
+    }
+  }, [wanted]);
+  useEffect(() => { look(); }, [look]);
+  const busy = seen.value !== undefined && isBusy(seen.value);
+  useEffect(() => {
+    const timer = setInterval(() => { if (!document.hidden) look(); }, busy ? BUSY_EVERY : QUIET_EVERY);
+    const back = () => { if (!document.hidden) look(); };
+    document.addEventListener("visibilitychange", back);
+    return () => { clearInterval(timer); document.removeEventListener("visibilitychange", back); };
+  }, [look, busy]);
+  return { ...(seen.of === wanted ? seen : { value: undefined, error: undefined, at: 0 }), look };
+}
+
+const anyBusy = (page) => (page.items ?? []).some((row) => row.state && mood(row.state) === "busy");
+
+function Trouble({ look }) {
+  const { error, value, at } = look;
+  if (!error) return null;
+  if (error instanceof Refusal && error.status === 401) return null; // the sign-in form says it
+  const stale = value !== undefined ? html` What is shown is of ${new Date(at).toLocaleTimeString()}.` : "";
+  return html`<p role="alert" class="trouble">${error.message}${stale} <button type="button" onClick=${look.look}>Try again</button></p>`;
+}
+
+function Rows({ kind, rows, go }) {
+  const list = LISTS[kind];
+  return html`<div class="scroll"><table>
+    <thead><tr>${list.columns.map(([name]) => html`<th scope="col">${name}</th>`)}</tr></thead>
+    <tbody>${rows.map((row) => html`<tr key=${row.id}>
+      ${list.columns.map(([name, cell], index) => html`<td data-label=${name}>${
+        index === 1 || (kind === "letters" && index === 0)
+          ? html`<${Link} to=${{ view: kind, id: row.id }} go=${go}>${cell(row)}<//>`
+          : cell(row)
+      }</td>`)}
+    </tr>`)}</tbody>
+  </table></div>`;
+}
+
+/** A real link, so that it opens in a new tab too; a plain click stays in this page. */
+function Link({ to, go, current, children }) {
+  const follow = (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    go(to);
+  };
+  return html`<a href=${address.write(to) || "?"} aria-current=${current ? "page" : undefined} onClick=${follow}>${children}</a>`;
+}
+
+function List({ place, go }) {
+  const list = LISTS[place.view];
+  const [limit, setLimit] = useState(50);
+  const query = { limit };
+  for (const name of Object.keys(list.filters)) if (place[name]) query[name] = place[name];
+  const look = useLook(`${list.path}${address.write(query)}`, anyBusy);
+  const filtered = Object.keys(list.filters).filter((name) => place[name]);
+  const change = (name, value) => go({ ...place, [name]: value }, { replace: true });
+  return html`<section aria-labelledby="heading">
+    <h1 id="heading">${VIEWS[place.view]}</h1>
+    ${Object.keys(list.filters).length > 0 && html`<form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
+      ${Object.entries(list.filters).map(([name, choice]) => Array.isArray(choice)
+        ? html`<label>State <select value=${place[name] ?? ""} onChange=${(event) => change(name, event.target.value)}>
+            <option value="">any</option>${choice.map((each) => html`<option value=${each}>${spoken(each)}</option>`)}
+          </select></label>`
+        : html`<label>${choice} <input type="search" data-search placeholder="whole name" value=${place[name] ?? ""}
+            onChange=${(event) => change(name, event.target.value.trim())} /></label>`)}
+    </form>`}
+    <${Trouble} look=${look} />
+    ${look.value === undefined ? !look.error && html`<p class="wait">Loading…</p>`
+      : look.value.items.length ? html`<${Rows} kind=${place.view} rows=${look.value.items} go=${go} />`
+      : html`<p class="empty">${list.empty}${filtered.length ? html` with ${filtered.map((name) => `${name} ${place[name]}`).join(" and ")}. <button
+          type="button" onClick=${() => go({ view: place.view })}>Show all</button>` : "."}</p>`}
+    ${look.value?.next && (limit < 200
+      ? html`<p><button type="button" onClick=${() => setLimit(200)}>Show more</button></p>`
+      : html`<p>There are more; narrow them down above.</p>`)}
+  </section>`;
+}
+
+function Part({ title, kind, wanted, go, tell }) {
+  const look = useLook(wanted, anyBusy);
+  const count = look.value?.items.length;
+  useEffect(() => { if (count !== undefined) tell(wanted, count); }, [count]);
+  if (!count) return html`<${Trouble} look=${look} />`;
+  return html`<section><h2>${title} <span class="count">${count}${look.value.next ? "+" : ""}</span></h2>
+    <${Trouble} look=${look} /><${Rows} kind=${kind} rows=${look.value.items} go=${go} /></section>`;
+}
+
+function Inbox({ go }) {
+  const [counts, setCounts] = useState({});
+  const tell = (wanted, count) => setCounts((old) => ({ ...old, [wanted]: count }));
+  const known = INBOX.every(([, , wanted]) => wanted in counts);
+  const nothing = known && Object.values(counts).every((count) => count === 0);
+  return html`<h1>Inbox</h1>
+    ${nothing && html`<p class="empty">Nothing waits for anybody.</p>`}
+    ${INBOX.map(([title, kind, wanted]) => html`<${Part} key=${wanted} title=${title} kind=${kind} wanted=${wanted} go=${go} tell=${tell} />`)}`;
+}
+
+function SignIn({ done }) {
+  const [text, setText] = useState("");
+  const submit = (event) => {
+    event.preventDefault();
+    setKey(text.trim());
+    done();
+  };
+  return html`<form class="signin" onSubmit=${submit}>
+    <h1>Who are you?</h1>
+    <p>Sign in where the app has a sign-in, or use a function key. The key stays in this tab.</p>
+    <label>Function key <input type="password" autocomplete="off" required value=${text} onInput=${(event) => setText(event.target.value)} /></label>
+    <button>Use this key</button> <a href="/.auth/login/aad?post_login_redirect_uri=/api/console">Sign in with Entra</a>
+  </form>`;
+}
+
+function Console() {
+  const [place, setPlace] = useState(() => address.read(location.search));
+  const [who, setWho] = useState(0);
+  const [refused, setRefused] = useState(false);
+  const go = useCallback((to, { replace = false } = {}) => {
+    history[replace ? "replaceState" : "pushState"](null, "", `${location.pathname}${address.write(to)}`);
+    setPlace(to);
+  }, []);
+  useEffect(() => {
+    const back = () => setPlace(address.read(location.search));
+    const keys = (event) => {
+      if (event.target.closest("input, textarea, select, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key === "/") {
+        const field = document.querySelector("[data-search]");
+        if (field) { event.preventDefault(); field.focus(); }
+      }
+      if (event.key === "Escape" && address.read(location.search).id) history.back();
+    };
+    addEventListener("popstate", back);
+    addEventListener("keydown", keys);
+    return () => { removeEventListener("popstate", back); removeEventListener("keydown", keys); };
+  }, []);
+  useEffect(() => {
+    call("/promotions?limit=1").then(() => setRefused(false), (error) => setRefused(error.status === 401));
+  }, [who]);
+  const view = place.view in VIEWS ? place.view : "inbox";
+  useEffect(() => { document.title = place.id ? `${VIEWS[view]}: ${place.id} – Tidegate` : `${VIEWS[view]} – Tidegate`; }, [view, place.id]);
+  return html`<header><strong>Tidegate</strong>
+    <nav aria-label="Views">${Object.entries(VIEWS).map(([name, title]) => html`<${Link}
+      to=${{ view: name }} go=${go} current=${name === view}>${title}<//>`)}</nav>
+    ${key() && html`<button type="button" class="quiet" onClick=${() => { setKey(""); setWho(who + 1); }}>Forget the key</button>`}
+  </header>
+  <main key=${who}>${refused ? html`<${SignIn} done=${() => setWho(who + 1)} />`
+    : place.id ? html`<${Story} key=${place.id} kind=${view} id=${place.id} go=${go} useLook=${useLook} Trouble=${Trouble} Badge=${Badge} />`
+    : view === "inbox" ? html`<${Inbox} go=${go} />`
+    : html`<${List} key=${view} place=${{ ...place, view }} go=${go} />`}</main>`;
+}
+
+const root = document.getElementById("console");
+root.replaceChildren();
+render(html`<${Console} />`, root);
