@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
-from tidegate.errors import MalformedEvent, NotFound, Refused, SettingsError, TidegateError, TransientError
+from tidegate.errors import (
+    Forbidden,
+    MalformedEvent,
+    NotFound,
+    NotSignedIn,
+    Refused,
+    SettingsError,
+    TidegateError,
+    TransientError,
+)
+from tidegate.identity import Shown, shown
 
 if TYPE_CHECKING:
     from tidegate.api import Answer
@@ -26,12 +37,14 @@ _HEADERS = {
 _PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # not no-referrer: with it a browser says `Origin: null` for our own forms
     "X-Robots-Tag": "noindex",
 }
 
 _PROBLEMS: tuple[tuple[type[TidegateError], int, str], ...] = (
     (MalformedEvent, 400, "The request breaks a rule"),
+    (NotSignedIn, 401, "Nobody is signed in"),
+    (Forbidden, 403, "Not allowed"),
     (NotFound, 404, "Not found"),
     (Refused, 409, "Not in this state"),
     (SettingsError, 503, "The app is not set up"),
@@ -46,13 +59,18 @@ def answered(handle: Callable[[], Answer]) -> func.HttpResponse:
         answer = handle()
     except TidegateError as error:
         status, title = next((status, title) for kind, status, title in _PROBLEMS if isinstance(error, kind))
-        return _problem(status, title, str(error), getattr(error, "retry_after", None))
+        return _problem(status, title, str(error), _more_headers(error))
     if isinstance(answer.body, bytes):
         return _response(answer.body, answer.status, "text/plain", dict(answer.headers))
     if (page := getattr(answer.body, "text", None)) is not None:
         return _response(page, answer.status, "text/html", {**dict(answer.headers), **_PAGE_HEADERS})
     text = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
     return _response(text, answer.status, "application/json", dict(answer.headers))
+
+
+def sender(req: func.HttpRequest) -> Shown:
+    """What the request shows of who sent it."""
+    return shown(req.headers, req.params)
 
 
 def json_body(req: func.HttpRequest) -> Any:
@@ -66,9 +84,37 @@ def json_body(req: func.HttpRequest) -> Any:
         raise MalformedEvent("body: not JSON") from error
 
 
-def _problem(status: int, title: str, detail: str, retry_after: float | None) -> func.HttpResponse:
+def form_body(req: func.HttpRequest) -> dict[str, str]:
+    """The fields of a form, of each the last; a body of another kind has none. MalformedEvent: it is too large, or no form."""
+    raw = req.get_body()
+    if len(raw) > MAX_BODY:
+        raise MalformedEvent(f"body: larger than {MAX_BODY} bytes")
+    if req.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        return {}
+    try:
+        return dict(urllib.parse.parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=20, errors="strict"))
+    except ValueError as error:
+        raise MalformedEvent("body: not the fields of a form") from error
+
+
+def _more_headers(error: TidegateError) -> dict[str, str]:
+    """RFC 9110: 401 says how to sign in (RFC 6750 for tokens), 503 when to come again."""
+    match error:
+        case NotSignedIn(is_token=True):
+            words = str(error).partition(": ")[2]
+            return {"WWW-Authenticate": f'Bearer realm="tidegate", error="invalid_token", error_description="{words}"'}
+        case NotSignedIn():
+            return {"WWW-Authenticate": 'Bearer realm="tidegate"'}
+        case TransientError(retry_after=seconds):
+            return {"Retry-After": str(max(1, round(seconds or 10)))}
+        case SettingsError():
+            return {"Retry-After": "10"}
+        case _:
+            return {}
+
+
+def _problem(status: int, title: str, detail: str, headers: Mapping[str, str]) -> func.HttpResponse:
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    headers = {"Retry-After": str(max(1, round(retry_after or 10)))} if status == 503 else {}
     return _response(json.dumps(body, ensure_ascii=False), status, "application/problem+json", headers)
 
 

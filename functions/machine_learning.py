@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.answers import answered
+from functions.answers import answered, form_body, sender
 from functions.event_grid_input import AnyEvent
 from tidegate.bootstrap import runtime
 
@@ -34,4 +34,4 @@ def show_action(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("actions/{action}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 def take_action(req: func.HttpRequest) -> func.HttpResponse:
     """Do what a button of a mail is for."""
-    return answered(lambda: runtime().actions.take(req.route_params["action"], req.params))
+    return answered(lambda: runtime().actions.take(req.route_params["action"], req.params, form_body(req), sender(req)))

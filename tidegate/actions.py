@@ -9,10 +9,12 @@ from collections.abc import Mapping
 
 from tidegate import references, signed_links
 from tidegate.api import LOG_LIMIT, Answer, Page
+from tidegate.approvals import Approvals
 from tidegate.errors import MalformedEvent, NotFound
 from tidegate.flows import incident, job_failure
 from tidegate.flows.incident import Muted
 from tidegate.flows.job_messages import ResubmitRequested
+from tidegate.identity import Shown
 from tidegate.job_effects import RUN_LOGS, Links
 from tidegate.ports import Clock, Evidence
 from tidegate.references import JobRef
@@ -31,6 +33,7 @@ class Actions:
     evidence: Evidence
     links: Links
     clock: Clock
+    approvals: Approvals
 
     def show(self, action: str, query: Mapping[str, str]) -> Answer:
         """What the link is for; changes nothing, however often it is opened. MalformedEvent, Refused, NotFound."""
@@ -45,9 +48,11 @@ class Actions:
             case "resubmit":
                 words = f"{link.subject} goes on from its checkpoint, under a name of its own."
                 return _page("Submit this run again?", words, "Submit it again")
+            case "approve":
+                return self.approvals.show(link.subject, query)
 
-    def take(self, action: str, query: Mapping[str, str]) -> Answer:
-        """Do it. Twice: the second changes nothing. MalformedEvent, Refused, NotFound."""
+    def take(self, action: str, query: Mapping[str, str], form: Mapping[str, str], shown: Shown) -> Answer:
+        """Do it. Twice: the second changes nothing. MalformedEvent, Refused, NotFound; approvals: NotSignedIn, Forbidden."""
         link = self._checked(action, query)
         now = self.clock.now()
         match link.action:
@@ -61,6 +66,8 @@ class Actions:
                 job = JobRef(workspace, run)
                 self.runner.deliver(job_failure.key(job), ResubmitRequested(WHO, now))
                 return _page("Asked for", f"{link.subject} is being submitted again.")
+            case "approve":
+                return self.approvals.take(link.subject, form, shown)
 
     def _checked(self, action: str, query: Mapping[str, str]) -> Link:
         link = signed_links.check(self.links.key(), action, dict(query), self.clock.now())

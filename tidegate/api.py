@@ -50,7 +50,7 @@ class Api:
 
     def list_promotions(self, query: Mapping[str, str]) -> Answer:
         """One page of promotions, newest first."""
-        limit = _number(query, "limit", PAGE)
+        limit = number(query, "limit", PAGE)
         state, repository = query.get("state"), query.get("repository")
         page, cursor = self.promotions.listed(state, repository, limit, query.get("cursor"))
         return Answer({"items": [views.summary_json(entry) for entry in page], "next": cursor})
@@ -65,7 +65,7 @@ class Api:
 
     def list_dead_letters(self, query: Mapping[str, str]) -> Answer:
         """Events that nobody could take: refused by Event Grid's endpoint, malformed, or given up on."""
-        page, cursor = self.dead_letters.listed(_number(query, "limit", PAGE), query.get("cursor"))
+        page, cursor = self.dead_letters.listed(number(query, "limit", PAGE), query.get("cursor"))
         return Answer({"items": [views.dead_letter_json(each) for each in page], "next": cursor})
 
     def replay_dead_letter(self, identity: str) -> Answer:
@@ -74,7 +74,8 @@ class Api:
         return Answer({"replayed": identity}, 202)
 
 
-def _number(query: Mapping[str, str], name: str, default: int) -> int:
+def number(query: Mapping[str, str], name: str, default: int) -> int:
+    """A whole number of the query. MalformedEvent: it is none."""
     text = query.get(name)
     if text is None:
         return default

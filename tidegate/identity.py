@@ -46,6 +46,10 @@ class Shown:
     session: str = dataclasses.field(default="", repr=False)
     """ID token that App Service's sign-in passes on for a browser's session: ambient, as the cookie behind it is."""
     key: str = dataclasses.field(default="", repr=False)
+    origin: str = ""
+    """Origin header: the site whose page sent it."""
+    site: str = ""
+    """Sec-Fetch-Site header, which pages cannot set."""
 
     @property
     def is_ambient(self) -> bool:
@@ -76,9 +80,16 @@ class People:
 
     tokens: Tokens
     holders: Sequence[KeyHolder] = ()
+    origin: str = ""
+    """Our own site, `https://<host>`: only its pages speak for a browser's session."""
 
     def identify(self, shown: Shown) -> Person:
-        """By token, else by key. NotSignedIn: neither; or a token that is not valid, whatever else there is."""
+        """By token, else by key. NotSignedIn: neither; or a token that is not valid, whatever else there is.
+
+        Forbidden: a browser's session, and another site's page may be behind the request (cross-site request forgery).
+        """
+        if shown.is_ambient and not self._is_ours(shown):
+            raise Forbidden("Origin: a browser's session counts only for requests of this site's own pages")
         if token := shown.bearer or shown.session:
             return self.tokens.verified(token)
         if shown.key:
@@ -88,6 +99,11 @@ class People:
     def by_token(self, shown: Shown) -> Person:
         """As `identify`, for routes on which the host has checked no key."""
         return self.identify(dataclasses.replace(shown, key=""))
+
+    def _is_ours(self, shown: Shown) -> bool:
+        if shown.origin:
+            return bool(self.origin) and shown.origin == self.origin
+        return shown.site == "same-origin"
 
     def _holder(self, key: str) -> Person:
         """A hash cannot be guessed to match: no comparison here needs constant time."""
@@ -109,6 +125,8 @@ def shown(headers: Mapping[str, str], query: Mapping[str, str]) -> Shown:
         bearer=bearer or ("?" if authorization else ""),
         session=lower.get("x-ms-token-aad-id-token", "").strip(),
         key=key.partition(",")[0].strip(),
+        origin=lower.get("origin", "").strip(),
+        site=lower.get("sec-fetch-site", "").strip(),
     )
 
 

@@ -1,7 +1,8 @@
 """Buttons of mails: links that say what they do, for what, until when, and that we made them. They decide nothing.
 
 Mail scanners open every link, and some run what is behind it (headless browsers). So a GET only shows what would be done; the
-POST of a person does it. What a link allows is mild and can be undone: a pause of mails, one more run.
+POST of a person does it. What a link allows is mild and can be undone: a pause of mails, one more run. The link to an approval
+allows to read what is to be approved; deciding takes a verified person besides.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Literal, get_args
 
 from tidegate.errors import MalformedEvent, Refused
 
-type Action = Literal["mute", "resubmit", "log"]
+type Action = Literal["mute", "resubmit", "log", "approve"]
 ACTIONS: tuple[Action, ...] = get_args(Action.__value__)
 
 LIFE = datetime.timedelta(hours=72)
@@ -29,7 +30,7 @@ class Link:
 
     action: Action
     subject: str
-    """Id of an incident, name of a run with its workspace, name of a piece of evidence."""
+    """Id of an incident, name of a run with its workspace, name of a piece of evidence, `<stage>/<key of a delivery>`."""
     expires: int
     """Unix time, seconds."""
 

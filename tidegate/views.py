@@ -22,8 +22,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "tags": list(summary.tags),
         "digest": summary.digest,
         "reason": summary.reason,
-        "since": _time(summary.since),
-        "updated": _time(summary.updated),
+        "since": time_json(summary.since),
+        "updated": time_json(summary.updated),
     }
 
 
@@ -39,11 +39,11 @@ def promotion_json(promotion: Promotion) -> dict[str, Any]:
         "reason": getattr(state, "reason", ""),
         "gate": {"name": state.work.gate.name, "version": state.work.gate.version},
         "claims": [dataclasses.asdict(claim) for claim in state.work.claims],
-        "requests": [_request_json(request) for request in state.work.requests],
-        "override": _request_json(state.work.override) if state.work.override else None,
+        "requests": [request_json(request) for request in state.work.requests],
+        "override": request_json(state.work.override) if state.work.override else None,
         "verdict": _verdict_json(verdict) if verdict else None,
         "record": getattr(state, "record", None),
-        "history": [_audit_json(row) for row in promotion.history],
+        "history": [audit_json(row) for row in promotion.history],
     }
 
 
@@ -55,42 +55,45 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "gate": {"name": plan.gate.name, "version": plan.gate.version},
         "state": plan.state,
         "problems": list(plan.problems),
-        "calls": [{"call": call.name, "on": call.on, "with": _parsed(call.detail)} for call in plan.calls],
+        "calls": [{"call": call.name, "on": call.on, "with": parsed(call.detail)} for call in plan.calls],
     }
 
 
 def dead_letter_json(parked: Parked) -> dict[str, Any]:
     """A dead letter."""
-    return {"id": parked.id, "reason": parked.reason, "at": _time(parked.at), "body": parked.body}
+    return {"id": parked.id, "reason": parked.reason, "at": time_json(parked.at), "body": parked.body}
 
 
-def _parsed(detail: str) -> Any:
+def parsed(detail: str) -> Any:
+    """JSON as it is, words as text."""
     try:
         return json.loads(detail)
     except ValueError:
         return detail
 
 
-def _request_json(request: Request) -> dict[str, Any]:
-    return {"id": request.id, "who": request.who, "why": request.why, "at": _time(request.at)}
+def request_json(request: Request) -> dict[str, Any]:
+    """Who asked, and why."""
+    return {"id": request.id, "who": request.who, "why": request.why, "at": time_json(request.at)}
 
 
 def _verdict_json(verdict: Verdict) -> dict[str, Any]:
     return {
         "kind": verdict.kind,
         "run": verdict.run,
-        "started": _time(verdict.started) if verdict.started else None,
-        "finished": _time(verdict.at),
+        "started": time_json(verdict.started) if verdict.started else None,
+        "finished": time_json(verdict.at),
         "log": verdict.log or None,
         "log_sha256": verdict.log_sha256 or None,
         "reason": verdict.reason,
     }
 
 
-def _audit_json(row: AuditRow) -> dict[str, Any]:
+def audit_json(row: AuditRow) -> dict[str, Any]:
+    """A transition."""
     return {
         "sequence": row.sequence,
-        "at": _time(row.at),
+        "at": time_json(row.at),
         "who": row.who,
         "what": row.what,
         "why": row.why,
@@ -100,5 +103,6 @@ def _audit_json(row: AuditRow) -> dict[str, Any]:
     }
 
 
-def _time(moment: datetime.datetime) -> str:
+def time_json(moment: datetime.datetime) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
     return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

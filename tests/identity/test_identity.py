@@ -36,7 +36,8 @@ class OneToken:
         return ALICE
 
 
-PEOPLE = People(OneToken(), (KeyHolder("release-bot", DIGEST, ("Operator",)),))
+PEOPLE = People(OneToken(), (KeyHolder("release-bot", DIGEST, ("Operator",)),), "https://app.example")
+OURS = {"Origin": "https://app.example"}
 
 
 def identify(headers: dict[str, str], query: dict[str, str] | None = None) -> Person:
@@ -48,7 +49,9 @@ def identify(headers: dict[str, str], query: dict[str, str] | None = None) -> Pe
     [
         {"Authorization": "Bearer good"},
         {"authorization": "bearer  good"},
-        {"X-MS-TOKEN-AAD-ID-TOKEN": "good"},
+        {"X-MS-TOKEN-AAD-ID-TOKEN": "good", **OURS},
+        {"X-MS-TOKEN-AAD-ID-TOKEN": "good", "Sec-Fetch-Site": "same-origin"},
+        {"Authorization": "Bearer good", "Origin": "https://other.example"},
         {"Authorization": "Bearer good", "x-functions-key": KEY},
     ],
 )
@@ -59,7 +62,32 @@ def test_a_token_says_who_asks(headers: dict[str, str]) -> None:
 @pytest.mark.parametrize("authorization", ["Bearer bad", "Bearer", "Basic Z29vZA==", "good"])
 def test_a_token_that_is_not_good_is_not_made_good_by_a_key_or_a_session(authorization: str) -> None:
     with pytest.raises(NotSignedIn):
-        identify({"Authorization": authorization, "x-functions-key": KEY, "X-MS-TOKEN-AAD-ID-TOKEN": "good"})
+        identify({"Authorization": authorization, "x-functions-key": KEY, "X-MS-TOKEN-AAD-ID-TOKEN": "good", **OURS})
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {},
+        {"Origin": "null"},
+        {"Origin": "https://other.example"},
+        {"Origin": "https://app.example.other.example"},
+        {"Origin": "http://app.example"},
+        {"Origin": "https://other.example", "Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Referer": "https://app.example/"},
+    ],
+)
+def test_a_session_counts_only_for_requests_of_our_own_pages(page: dict[str, str]) -> None:
+    with pytest.raises(Forbidden, match="Origin"):
+        identify({"X-MS-TOKEN-AAD-ID-TOKEN": "good", "x-functions-key": KEY, **page})
+
+
+def test_without_a_public_address_no_origin_is_ours() -> None:
+    with pytest.raises(Forbidden):
+        People(OneToken()).identify(shown({"X-MS-TOKEN-AAD-ID-TOKEN": "good", "Origin": ""}, {}))
 
 
 @pytest.mark.parametrize(
