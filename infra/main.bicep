@@ -504,6 +504,12 @@ var commonSettings = {
   TIDEGATE_TENANT_ID: tenant().tenantId
   TIDEGATE_API_AUDIENCE: signInClientId
   TIDEGATE_KEY_ROLES: keyRoles
+  TIDEGATE_SERVING_IDENTITY_ID: servingIdentity.outputs.id
+  TIDEGATE_SERVING_SUBNET_ID: isPrivate ? '${networkId}/subnets/containers' : ''
+  TIDEGATE_LOCAL_ENDPOINTS: ''
+  TIDEGATE_LOCAL_PYTHON: ''
+  TIDEGATE_DEVOPS_TOKEN_SECRET: 'azure-devops-token'
+  TIDEGATE_GITHUB_TOKEN_SECRET: 'github-token'
 }
 
 module eventsApp 'modules/function-app.bicep' = {

@@ -7,6 +7,7 @@ import datetime
 import functools
 import logging
 import pathlib
+import urllib.parse
 import uuid
 from collections.abc import Mapping
 from typing import override
@@ -15,13 +16,17 @@ from tidegate import gates as gate_files
 from tidegate.actions import Actions
 from tidegate.alert_health import alert_health
 from tidegate.api import Answer, Api
+from tidegate.approvals import Approvals
 from tidegate.codec import Codec, kinds_of
 from tidegate.dead_letters import DeadLetters
+from tidegate.deliveries import Deliveries
+from tidegate.delivery_api import DeliveryApi
 from tidegate.effects import Effects
 from tidegate.errors import SettingsError
 from tidegate.flows import (
     delivery_messages,
     delivery_states,
+    endpoint_states,
     image_messages,
     image_states,
     incident,
@@ -30,10 +35,12 @@ from tidegate.flows import (
     letter_watch,
     mailing,
     outcome_alerts,
+    rollout_messages,
     tag_ownership,
 )
 from tidegate.flows.alert_policy import AlertPolicy
 from tidegate.flows.base import Flow
+from tidegate.flows.endpoint_rollout import EndpointRollout
 from tidegate.flows.image_promotion import ImagePromotion
 from tidegate.flows.incident import Incidents
 from tidegate.flows.job_failure import JobFailure
@@ -42,8 +49,10 @@ from tidegate.flows.mailing import Mailing
 from tidegate.flows.model_delivery import ModelDelivery
 from tidegate.flows.tag_ownership import TagOwnership
 from tidegate.gates import DEFAULT_ALERTS, Gates, GatesError
+from tidegate.identity import People, key_holders
 from tidegate.intake import Intake
 from tidegate.job_effects import JobEffects, Links
+from tidegate.model_effects import ModelEffects
 from tidegate.ports import Clock, StateStore
 from tidegate.promotions import Promotions
 from tidegate.records import ListRecord, Record, Records
@@ -79,6 +88,9 @@ CODEC = Codec(
         delivery_states.State,
         delivery_messages.Event,
         delivery_messages.Command,
+        endpoint_states.State,
+        rollout_messages.Event,
+        rollout_messages.Command,
     )
 )
 
@@ -90,6 +102,7 @@ class Runtime:
     intake: Intake
     api: Api
     actions: Actions
+    deliveries: DeliveryApi
     store: StateStore
     routes: tuple[str, ...] = ()
     """The ways that mails go."""
@@ -114,6 +127,7 @@ def flows(healthy_registry: str, alerts: AlertPolicy = DEFAULT_ALERTS) -> Mappin
         Mailing(alerts),
         LetterWatch(alerts),
         ModelDelivery(),
+        EndpointRollout(),
     )
     return {flow.name: flow for flow in every}
 
@@ -141,52 +155,44 @@ def _read(environ: Mapping[str, str]) -> tuple[Settings, Gates]:
 
 def make(environ: Mapping[str, str], work_queue: str) -> Runtime:
     """The runtime of one process. SettingsError: settings or gates are at fault, with every fault in the message."""
-    from tidegate.adapters.alert_email import AlertWorkflow
-    from tidegate.adapters.azure_calls import credential
-    from tidegate.adapters.blob_evidence import BlobEvidence
-    from tidegate.adapters.container_registry import ContainerRegistry
-    from tidegate.adapters.event_grid_topic import EventGridTopic
-    from tidegate.adapters.image_tests import RegistryTasks
-    from tidegate.adapters.job_tests import JobTests, TestRunners
-    from tidegate.adapters.machine_learning import MachineLearning
-    from tidegate.adapters.secrets import KeyVaultSecrets
-    from tidegate.adapters.storage_account import storage
-    from tidegate.adapters.storage_queue import StorageQueue
-    from tidegate.adapters.table_state import TableState
+    from tidegate.adapters.services import services
 
     settings, gates = _read(environ)
     logging.getLogger("azure").setLevel(logging.WARNING)  # the SDKs write every request and its headers at INFO
-    clock = SystemClock()
-    account = storage(environ, credential, settings.identity_client_id)
-    identity = credential(settings.identity_client_id)
-    store = TableState(account.tables(), settings.table)
-    queue = StorageQueue(account.queues(), work_queue)
-    evidence = BlobEvidence(account.blobs(), settings.evidence_container, settings.dead_letter_container)
-    registry = ContainerRegistry(settings, identity)
-    jobs = MachineLearning(settings, identity)
-    tests = TestRunners(RegistryTasks(settings, identity), JobTests(jobs, settings.watched))
-    topic = EventGridTopic(settings, identity)
-    secrets = KeyVaultSecrets(settings, identity)
-    alerts = gates.alerts
-    links = Links(secrets, settings.link_key_secret, settings.public_url)
-    around_jobs = JobEffects(
-        jobs,
-        AlertWorkflow(settings, secrets),
-        registry,
-        settings.healthy_registry,
-        evidence,
-        links,
-        alerts,
-        clock,
-        CODEC.encode,
+    clock, alerts = SystemClock(), gates.alerts
+    staging, healthy = settings.staging_registry, settings.healthy_registry
+    outside = services(environ, settings, work_queue, clock)
+    registry, tests, evidence, topic, queue = (
+        outside.registry,
+        outside.tests,
+        outside.evidence,
+        outside.topic,
+        outside.queue,
     )
-    effects = Effects(registry, tests, evidence, topic, clock, around_jobs)
-    records = Records(flows(settings.healthy_registry, alerts), store, CODEC, clock)
+    jobs, models = outside.jobs, outside.around_models
+    links = Links(outside.secrets, settings.link_key_secret, settings.public_url)
+    around_jobs = JobEffects(jobs, outside.email, registry, healthy, evidence, links, alerts, clock, CODEC.encode)
+    around_models = ModelEffects(models.models, models.endpoints, models.releases, registry, healthy, evidence, clock)
+    effects = Effects(registry, tests, evidence, topic, clock, around_jobs, around_models)
+    records = Records(flows(healthy, alerts), outside.store, CODEC, clock)
     announce = functools.partial(outcome_alerts.alert_of, policy=alerts)
     runner = Runner(records, queue, evidence, effects, new_id, announce)
-    staging, healthy = settings.staging_registry, settings.healthy_registry
-    intake = Intake(staging, healthy, gates, runner, evidence, topic, clock, settings.watched, jobs)
+    intake = Intake(staging, healthy, gates, runner, evidence, topic, clock, settings.watched, jobs, models.models)
     promotions = Promotions(staging, healthy, gates, runner, registry, tests, evidence, clock)
-    actions = Actions(runner, evidence, links, clock)
+    people = _people(settings)
+    wanted = Deliveries(gates, runner, models.models, clock)
+    deliveries = DeliveryApi(wanted, people, effects, settings.watched, new_id)
+    approvals = Approvals(wanted, people, has_sign_in=people.origin.startswith("https://"))
+    actions = Actions(runner, evidence, links, clock, approvals)
     api = Api(promotions, DeadLetters(evidence, queue, intake, effects), new_id)
-    return Runtime(intake, api, actions, store, tuple(route.name for route in alerts.routes))
+    return Runtime(intake, api, actions, deliveries, outside.store, tuple(route.name for route in alerts.routes))
+
+
+def _people(settings: Settings) -> People:
+    from tidegate.adapters.entra_tokens import EntraTokens
+    from tidegate.adapters.signing_keys import SigningKeys, of_tenant
+
+    tokens = EntraTokens(settings.tenant_id, settings.api_audience, SigningKeys(of_tenant(settings.tenant_id)))
+    parts = urllib.parse.urlsplit(settings.public_url)
+    origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+    return People(tokens, key_holders(settings.key_roles, "TIDEGATE_KEY_ROLES"), origin)

@@ -43,8 +43,8 @@ class Settings:
     dead_letter_container: str = "dead-letters"
     """Blob container where Event Grid and Tidegate put events that nobody could take; as in infra/data/events.json."""
     workspaces: str = ""
-    """Machine learning workspaces whose runs are watched, separated by commas, for example `vision,forecasting`; in the
-    resource group of the registries. Events of other workspaces are parked."""
+    """Machine learning workspaces whose runs and models are watched, separated by commas, for example `vision,forecasting`;
+    in the resource group of the registries. Events of other workspaces are parked."""
     alert_url_secret: str = "alert-email-url"  # noqa: S105  its name
     """Secret with the signed address of the workflow that sends mails; without it in the vault no mail is sent."""
     link_key_secret: str = "alert-link-key"  # noqa: S105  its name
@@ -59,6 +59,20 @@ class Settings:
     key_roles: str = ""
     """Function keys with a name and roles, `name:<sha256 of the key>:Role,Role`, separated by `;`. A key that is not among them
     may read and request, is called by the first 8 digits of its hash, and has no role. Hashes, so that it is no secret."""
+
+    serving_identity_id: str = ""
+    """ARM id of the user-assigned identity that endpoints and container groups made by deliveries pull images and read models
+    as, `/subscriptions/.../userAssignedIdentities/<name>`; empty: endpoints have a system-assigned one, container groups none."""
+    serving_subnet_id: str = ""
+    """ARM id of the subnet of container groups made by deliveries; empty: they have public addresses."""
+    local_endpoints: str = ""
+    """Folder where targets of the kind local keep their deployments, for example `.local/endpoints`; empty: there are none."""
+    local_python: str = ""
+    """Python of an environment with azureml-inference-server-http, for those, for example `.tools/serving/bin/python`."""
+    devops_token_secret: str = "azure-devops-token"  # noqa: S105  its name
+    """Secret with the token that starts pipelines of Azure DevOps; needed only where a stage names one."""
+    github_token_secret: str = "github-token"  # noqa: S105  its name
+    """Secret with the token that starts workflows of GitHub; needed only where a stage names one."""
 
     @property
     def watched(self) -> tuple[str, ...]:

@@ -1,0 +1,59 @@
+"""The adapters around models, put together: one pool of connections to Resource Manager, and one to what serves."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from azure.core.credentials import TokenCredential
+
+from tidegate.adapters import artefacts
+from tidegate.adapters.arm import Arm
+from tidegate.adapters.artefact_places import DEFAULT_DATASTORE, ArtefactPlaces
+from tidegate.adapters.azure_metrics import AzureMetrics
+from tidegate.adapters.blob_folders import Folder
+from tidegate.adapters.container_instances import ContainerInstances
+from tidegate.adapters.deployment_assets import DeploymentAssets
+from tidegate.adapters.local_endpoints import LocalEndpoints
+from tidegate.adapters.models import MachineLearningModels
+from tidegate.adapters.online_endpoints import OnlineEndpoints
+from tidegate.adapters.releases import ReleasePipelines
+from tidegate.adapters.scoring_requests import ScoringRequests
+from tidegate.adapters.workspaces import Workspaces
+from tidegate.flows.model_gate import TargetKind
+from tidegate.model_ports import Endpoints, Models, Releases
+from tidegate.ports import Clock, Secrets
+from tidegate.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelServices:
+    """Where models are, where they are served, and what carries out stages elsewhere."""
+
+    models: Models
+    endpoints: Mapping[TargetKind, Endpoints]
+    releases: Releases
+
+
+def model_services(settings: Settings, identity: TokenCredential, secrets: Secrets, clock: Clock) -> ModelServices:
+    """Nothing is contacted yet."""
+    arm = Arm(identity)
+    workspaces = Workspaces(settings, arm)
+    places = ArtefactPlaces(workspaces, identity)
+    models = MachineLearningModels(workspaces, places, clock.now)
+    requests, metrics = ScoringRequests(), AzureMetrics(arm, clock.now)
+
+    def fetch(folder: Folder, workspace_id: str, path: str) -> Folder | None:
+        there = places.in_datastore(workspace_id, DEFAULT_DATASTORE, path)
+        return there if artefacts.copied(folder, there, clock.now()) else None
+
+    serving, subnet = settings.serving_identity_id, settings.serving_subnet_id
+    assets = DeploymentAssets(workspaces, models.folder_of, fetch)
+    online = OnlineEndpoints(workspaces, assets, requests, metrics, identity, serving)
+    groups = ContainerInstances(workspaces, models.folder_of, requests, metrics, serving, subnet)
+    servers = LocalEndpoints(settings.local_endpoints, settings.local_python, models.folder_of)
+    return ModelServices(
+        models,
+        {"managed": online, "kubernetes": online, "container-instance": groups, "local": servers},
+        ReleasePipelines(secrets, settings.devops_token_secret, settings.github_token_secret),
+    )
