@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
-from tidegate.adapters.blob_folders import File, Folder
+from tidegate.adapters.blob_folders import File
 from tidegate.errors import PermanentError
 from tidegate.flows.model_facts import Artefact
 
@@ -17,6 +18,21 @@ MOST_STARTED = 32
 """Copies that one call starts."""
 _SOURCE = "tidegate_source"
 """Metadata of a copied blob: the version of the source that it is a copy of."""
+
+
+class Folder(Protocol):
+    """What is needed of a folder in blob storage."""
+
+    @property
+    def url(self) -> str: ...
+
+    def files(self) -> Sequence[File]: ...
+
+    def chunks(self, file: File) -> Iterator[bytes]: ...
+
+    def link(self, file: File, now: datetime.datetime) -> str: ...
+
+    def copy_here(self, path: str, source: str, metadata: Mapping[str, str], *, at_once: bool) -> None: ...
 
 
 def artefact(folder: Folder, max_size: int) -> Artefact:
