@@ -1,4 +1,4 @@
-"""Command line of the local stack: up, down, status, env; and what can happen to jobs: fail-run, evict, storm, mail."""
+"""Command line of the local stack: up, down, status, env, token; and what can happen to jobs: fail-run, evict, storm, mail."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def main() -> int:
         stack = Stack(options.state, ports(), print)
         if options.command == "env":
             return _env(stack, options.principal, options.json)
+        if options.command == "token":
+            return _token(Site(stack), options)
         if options.command in _CASES:
             return _case(Site(stack), options.command, getattr(options, "count", 0))
         return {"up": _up, "down": _down, "status": _status}[options.command](stack, options.json)
@@ -44,12 +46,19 @@ def _arguments() -> argparse.ArgumentParser:
         ("evict", "start a training job on a spot compute and take its node away; a resubmission follows"),
         ("storm", "let many jobs fail at once; a few mails and digests follow"),
         ("mail", "print the mails that were sent"),
+        ("token", "print the Entra token of a person, made up, who is signed in to the local app"),
         ("env", 'variables for a shell that talks to the local Azure: eval "$(python -m local env)"'),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(json=False)
         if name in {"status", "env"}:
             command.add_argument("--json", action="store_true", help="print JSON")
+        if name == "token":
+            command.add_argument("--as", dest="person", metavar="NAME", required=True, help="who, for example alice")
+            command.add_argument(
+                "--roles", nargs="*", default=[], metavar="ROLE", help="app roles, for example Approver.pro"
+            )
+            command.add_argument("--seconds", type=int, default=3600, help="how long it is good (default: %(default)s)")
         if name == "storm":
             command.add_argument("count", type=int, help="how many")
         if name == "env":
@@ -76,6 +85,12 @@ def _case(site: Site, command: str, count: int) -> int:
         case _:
             made = job_cases.storm(site, count)
     print(f"{made} ({command}); what comes of it: python -m local mail")
+    return 0
+
+
+def _token(site: Site, options: argparse.Namespace) -> int:
+    """Alone on standard output, to be put into a variable of a shell."""
+    print(site.token(options.person, *options.roles, seconds=options.seconds))
     return 0
 
 

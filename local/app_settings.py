@@ -18,5 +18,7 @@ def app_settings(storage_connection: str) -> dict[str, str]:
         "TIDEGATE_RESOURCE_GROUP": world.RESOURCE_GROUP,
         "TIDEGATE_OUTCOMES_ENDPOINT": f"https://{world.topic_host(world.OUTCOMES_TOPIC)}/api/events",
         "TIDEGATE_KEY_VAULT_URL": world.VAULT_URL,
+        "TIDEGATE_TENANT_ID": world.TENANT,
+        "TIDEGATE_API_AUDIENCE": world.API_CLIENT,
         "TIDEGATE_WORKSPACES": ",".join(world.WORKSPACES),
     }

@@ -38,12 +38,21 @@ class Site:
 
     stack: Stack
 
-    def api(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Answer:
-        """Call the app's API; without `key` with the default function key, with an empty one without any."""
+    def api(self, method: str, path: str, body: Any = None, *, key: str | None = None, token: str = "") -> Answer:
+        """Call the app's API; without `key` with the default function key, with an empty one without any. `token`: as whom."""
         used = self.keys.default if key is None else key
         headers = {"x-functions-key": used} if used else {}
+        headers |= {"Authorization": f"Bearer {token}"} if token else {}
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         return send(method, f"http://127.0.0.1:{self.stack.ports.functions}/api{path}", data, headers)
+
+    def token(self, person: str, *roles: str, seconds: int = 3600) -> str:
+        """The Entra token of a person with app roles, by the stand-in's own key. RuntimeError: the stand-in does not give one."""
+        asked = {"name": person, "roles": roles, "seconds": seconds}
+        given = self.cloud("POST", "/admin/tokens", asked)
+        if given.status != 200:
+            raise RuntimeError(f"POST /admin/tokens: {given.status} {given.body.decode(errors='replace')[:500]}")
+        return str(given.json()["access_token"])
 
     def promotions(self, repository: str) -> list[dict[str, Any]]:
         """The newest promotions of a repository. RuntimeError: the app answers with a problem."""
@@ -83,11 +92,20 @@ class Site:
 
     def referrers(self, registry: str, repository: str, digest: str) -> list[dict[str, Any]]:
         """What is attached to a digest, by the referrers API at the registry's own host name."""
+        manifests: list[dict[str, Any]] = self._registry(registry, f"/v2/{repository}/referrers/{digest}")["manifests"]
+        return manifests
+
+    def is_locked(self, registry: str, repository: str, reference: str) -> bool:
+        """Whether a tag, or a manifest named by its digest, can neither be overwritten nor deleted."""
+        kind, one = ("_manifests", "manifest") if ":" in reference else ("_tags", "tag")
+        found = self._registry(registry, f"/acr/v1/{repository}/{kind}/{reference}")[one]["changeableAttributes"]
+        return not found["writeEnabled"] and not found["deleteEnabled"]
+
+    def _registry(self, registry: str, path: str) -> Any:
+        """What the registry answers at its own host name."""
         basic = base64.b64encode(f"00000000-0000-0000-0000-000000000000:{self._refresh_token(registry)}".encode())
         headers = {"Host": world.login_server(registry), "Authorization": f"Basic {basic.decode()}"}
-        url = f"http://127.0.0.1:{self.stack.ports.cloud}/v2/{repository}/referrers/{digest}"
-        manifests: list[dict[str, Any]] = send("GET", url, None, headers).json()["manifests"]
-        return manifests
+        return send("GET", f"http://127.0.0.1:{self.stack.ports.cloud}{path}", None, headers).json()
 
     def _refresh_token(self, registry: str) -> str:
         """What `az acr login --expose-token` gives: an Entra token exchanged at the registry."""

@@ -15,6 +15,8 @@ KEY_VAULT = "tidegate-kv"
 STORAGE_ACCOUNT = "tidegatestate"
 OUTCOMES_TOPIC = "tidegate-outcomes"
 FUNCTION_APP = "func-tidegate"
+API_CLIENT = "00000000-0000-0000-0000-0000000a71c1"
+"""Client id of the application that people sign in with."""
 WORKSPACES = ("vision", "forecasting")
 """Those of infra/data/workspaces.json, without the environment that their names have on Azure."""
 ENVIRONMENTS = ("dev", "int", "pro")
