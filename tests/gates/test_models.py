@@ -382,6 +382,31 @@ def test_the_same_name_of_an_endpoint_in_two_workspaces_is_two_endpoints(tmp_pat
 
 # The version of a gate -----------------------------------------------------------------------------------------------
 
+STAGE_CHANGES: list[dict[str, Any]] = [
+    {"name": "int"},
+    {"workspace": "vision"},
+    {"endpoint": "digits"},
+    {"target": {"kubernetes": "aks"}},
+    {"instance": {"type": "Standard_DS2_v2", "cpu": 2, "memory": "7Gi", "count": 2}},
+    {"instance": {"type": "Standard_DS2_v2", "cpu": 1, "memory": "7Gi"}},
+    {"instance": {"type": "Standard_DS2_v2", "cpu": 2, "memory": "6Gi"}},
+    {"instance": {"type": "Standard_DS3_v2", "cpu": 2, "memory": "7Gi"}},
+    {"fit": {"memory": "80%"}},
+    {"fit": {"latency": "1s"}},
+    {"fit": {"startup": "1s"}},
+    {"fit": {"size": "1Gi"}},
+    {"traffic": ["100%"]},
+    {"analysis": {"window": "1m"}},
+    {"analysis": {"requests": 1}},
+    {"analysis": {"errors": "2%"}},
+    {"analysis": {"latency": 2}},
+    {"analysis": {"shift": "1%"}},
+    {"analysis": {"patience": "1m"}},
+    {"analysis": {"expires": "1m"}},
+    {"soak": "1m"},
+    {"approval": {}},
+    {"freeze": ["Sat 00:00 - Sun 00:00"]},
+]
 CHANGES: list[dict[str, Any]] = [
     {"require": {"tags": ["a"]}},
     {"require": {"lineage": ["run"]}},
@@ -394,34 +419,7 @@ CHANGES: list[dict[str, Any]] = [
     {"serve": {"image": "scoring/digits:v1", "samples": "a.json"}},
     {"serve": {"image": "scoring/digits:v1", "environment": {"A": "1"}}},
     {"registry": "models-of-all"},
-    *(
-        {"stages": [stage(**keys)]}
-        for keys in (
-            {"name": "int"},
-            {"workspace": "vision"},
-            {"endpoint": "digits"},
-            {"target": {"kubernetes": "aks"}},
-            {"instance": {"type": "Standard_DS2_v2", "cpu": 2, "memory": "7Gi", "count": 2}},
-            {"instance": {"type": "Standard_DS2_v2", "cpu": 1, "memory": "7Gi"}},
-            {"instance": {"type": "Standard_DS2_v2", "cpu": 2, "memory": "6Gi"}},
-            {"instance": {"type": "Standard_DS3_v2", "cpu": 2, "memory": "7Gi"}},
-            {"fit": {"memory": "80%"}},
-            {"fit": {"latency": "1s"}},
-            {"fit": {"startup": "1s"}},
-            {"fit": {"size": "1Gi"}},
-            {"traffic": ["100%"]},
-            {"analysis": {"window": "1m"}},
-            {"analysis": {"requests": 1}},
-            {"analysis": {"errors": "2%"}},
-            {"analysis": {"latency": 2}},
-            {"analysis": {"shift": "1%"}},
-            {"analysis": {"patience": "1m"}},
-            {"analysis": {"expires": "1m"}},
-            {"soak": "1m"},
-            {"approval": {}},
-            {"freeze": ["Sat 00:00 - Sun 00:00"]},
-        )
-    ),
+    *({"stages": [stage(**keys)]} for keys in STAGE_CHANGES),
 ]
 
 
