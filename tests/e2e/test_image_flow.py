@@ -24,6 +24,15 @@ def test_an_image_that_passes_is_promoted_by_its_digest_with_its_record(scene: S
     assert [row["after"] for row in promotion["history"]][-1] == "Promoted"
 
 
+def test_what_a_gate_locks_can_neither_be_overwritten_nor_deleted_and_nothing_else_is_locked(scene: Scene) -> None:
+    both, tag_alone = scene.repository("fixed"), scene.repository("moving")
+    images = {repository: scene.push(repository, "v1") for repository in (both, tag_alone)}
+    for repository, image in images.items():
+        scene.wait(repository, image.digest, "Promoted")
+        assert scene.site.is_locked(world.HEALTHY, repository, "v1")
+        assert scene.site.is_locked(world.HEALTHY, repository, image.digest) == (repository == both)
+
+
 def test_the_record_is_an_in_toto_statement_about_the_promoted_digest(scene: Scene) -> None:
     repository = scene.repository("fixed")
     image = scene.push(repository, "v1")
