@@ -16,14 +16,17 @@ from aiohttp import web
 
 from local import world
 from local.bounded_output import BoundedOutput
-from local.cloud import ml_models, ml_registry
+from local.cloud import ml_deployments, ml_endpoints, ml_metrics, ml_models, ml_registry, ml_scoring
 from local.cloud.arm import ArmCall
 from local.cloud.core import Cloud
 from local.cloud.errors import ArmError
 from local.cloud.ml_assets import Assets
 from local.cloud.ml_compute import ImageMissingError, Places, run_image, run_process
 from local.cloud.ml_jobs import FINAL, Job, Jobs, now, workspace_id
+from local.cloud.ml_online import Online
 from local.cloud.ml_operations import MlOperations
+from local.cloud.ml_requests import Requests
+from local.cloud.ml_serving import Serving
 from local.cloud.ml_storage import MlStorage
 from local.cloud.ml_workspaces import HISTORY_HOST, WORKSPACE, Workspaces
 from local.cloud.state import StateFile
@@ -51,6 +54,7 @@ def install(cloud: Cloud) -> None:
     cloud.lifetime(operations.running)
     ml_models.install(cloud, workspaces, assets, storage)
     ml_registry.install(cloud, assets, storage, operations)
+    _serve(cloud, folder, workspaces, assets, storage, operations)
     service = MachineLearning(cloud, folder, workspaces, assets)
     arm = cloud.arm
     arm.add("GET", f"{WORKSPACE}/jobs", service.list_jobs)
@@ -67,6 +71,24 @@ def install(cloud: Cloud) -> None:
     router.add_post("/admin/jobs", service.admin_make)
     router.add_post("/admin/jobs/{workspace}/{job}/evict", service.admin_evict)
     cloud.lifetime(service.running)
+
+
+def _serve(
+    cloud: Cloud,
+    folder: Path,
+    workspaces: Workspaces,
+    assets: Assets,
+    storage: MlStorage | None,
+    operations: MlOperations,
+) -> None:
+    """Add online endpoints: their routes, what serves them, their scoring addresses and their metrics."""
+    online, requests = Online(StateFile(folder / "endpoints.json")), Requests()
+    serving = Serving(cloud, folder / "serving", workspaces, assets, storage, online)
+    endpoints = ml_endpoints.install(cloud, workspaces, online, serving, operations)
+    ml_deployments.install(cloud, endpoints, online, assets, serving, operations)
+    ml_scoring.install(cloud, online, endpoints, serving, requests)
+    ml_metrics.install(cloud, endpoints, serving, requests)
+    cloud.lifetime(serving.running)
 
 
 def _storage(cloud: Cloud) -> MlStorage | None:
