@@ -129,8 +129,8 @@ def _told(event: object) -> Sequence[Any]:
     match event:
         case ChampionAsked(attempt=n):
             return [ChampionTold(n, CHAMPION, LATER)]
-        case RolloutWanted(stage=stage, wish=wish):
-            return [StageEnded(stage.name, NAME, outcome, "", None, _at(wish), wish) for outcome in _OUTCOMES]  # type: ignore[arg-type]  # they are its outcomes
+        case RolloutWanted(stage=stage, at=at):
+            return [StageEnded(stage.name, NAME, outcome, "", None, at) for outcome in _OUTCOMES]  # type: ignore[arg-type]  # they are its outcomes
         case _:
             return [None]
 
@@ -157,6 +157,6 @@ def _is_hopeless(node: Node) -> bool:
 
 def _may_move(command: Any, state: Any) -> bool:
     if isinstance(command, Tell) and isinstance(command.event, RolloutWanted):
-        return isinstance(state, st.RollingOut) and command.event.wish == state.attempt
+        return isinstance(state, st.RollingOut) and command.event.at == state.since
     asked = command.event if isinstance(command, Tell) else command
     return getattr(asked, "attempt", 0) == int(state.attempt)

@@ -41,6 +41,7 @@ ORDER = "2026-03-02T08:00:00.000000000Z/e1"
 NOW = datetime.datetime(2026, 3, 2, 8, 0, tzinfo=datetime.UTC)
 """A Monday."""
 LATER = NOW + datetime.timedelta(seconds=30)
+BEFORE = NOW - datetime.timedelta(hours=1)
 MUCH_LATER = NOW + datetime.timedelta(days=30)
 SHA, OTHER_SHA = "a" * 64, "b" * 64
 IMAGE = "tidegatehealthy.azurecr.io/scoring/litter@sha256:" + "c" * 64
@@ -139,7 +140,7 @@ def requested(id: str = "r1", *, why: str = "its event never came", gate: ModelG
 
 def delivery(gate: ModelGate = GATE, facts: ModelFacts | None = FACTS, *passed: str) -> st.Delivery:
     """A delivery under way, with its first stages behind it."""
-    done = tuple(st.StagePassed(name, 5, "", f"https://evidence.example/{name}.json", LATER) for name in passed)
+    done = tuple(st.StagePassed(name, NOW, "", f"https://evidence.example/{name}.json") for name in passed)
     request = Request("e1", "the workspace", "it was registered", NOW)
     return st.Delivery(MODEL, ORDER, gate, (request,), (), facts, CHAMPION if facts else None, done)
 
@@ -163,8 +164,8 @@ def reject(person: str = ALICE, **fields: Any) -> dm.Decided:
     return dataclasses.replace(plain, **fields)
 
 
-def stage_ended(outcome: Any = "serving", stage: str = "dev", wish: int = 4, **fields: Any) -> StageEnded:
-    return dataclasses.replace(StageEnded(stage, NAME, outcome, "said so", MEASURED, LATER, wish), **fields)
+def stage_ended(outcome: Any = "serving", stage: str = "dev", **fields: Any) -> StageEnded:
+    return dataclasses.replace(StageEnded(stage, NAME, outcome, "said so", MEASURED, LATER), **fields)
 
 
 _FRESH = delivery(facts=None)
@@ -191,8 +192,8 @@ STATES: dict[str, st.State] = {
     "rolling-pro": st.RollingOut(_AT_PRO, 14, "pro", NOW, CANDIDATE, (vote(), vote(BOB, "bob"))),
     "releasing": st.Releasing(delivery(_PIPELINE_GATE, FACTS, "dev"), 8, "app", NOW),
     "releasing-running": st.Releasing(delivery(_PIPELINE_GATE, FACTS, "dev"), 8, "app", NOW, (), "run-9", 3),
-    "recording": st.Recording(_AT_DEV, 5, "dev", 4, "said so", MEASURED),
-    "recording-last": st.Recording(_AT_PRO, 15, "pro", 14, "said so", MEASURED, (vote(),)),
+    "recording": st.Recording(_AT_DEV, 5, "dev", NOW, "said so", MEASURED),
+    "recording-last": st.Recording(_AT_PRO, 15, "pro", NOW, "said so", MEASURED, (vote(),)),
     "delivered": st.Delivered(delivery(GATE, FACTS, "dev", "int", "pro"), 16),
     "rejected-missing": st.ModelRejected(_FRESH, 2, "missing", ("no such version",)),
     "rejected-screening": st.ModelRejected(delivery(), 3, "screening", ("too big", "too bad")),
@@ -246,9 +247,10 @@ WORDS: dict[str, dm.Event] = {
     "reject": reject(),
     "reject-no-role": reject(roles=("Viewer",)),
     **{
-        f"{outcome}-{name}-{wish}": stage_ended(outcome, name, wish)
+        f"{outcome}-{name}-{when}": stage_ended(outcome, name, at=at)
         for outcome in _OUTCOMES
-        for name, wish in (("dev", 4), ("dev", 0), ("pro", 14))
+        for name in ("dev", "pro")
+        for when, at in (("then", LATER), ("before", BEFORE))
     },
     "serving-other": stage_ended(candidate="litter:8"),
 }

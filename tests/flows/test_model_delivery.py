@@ -113,8 +113,8 @@ class _World:
                 return self.hear(ChampionTold(n, CHAMPION, at))
             case st.PlacingModel(attempt=n):
                 return self.hear(dm.ModelPlaced(n, ASSET, sha256, at))
-            case st.RollingOut(attempt=n, stage=stage):
-                return self.hear(stage_ended("serving", stage, n, at=at))
+            case st.RollingOut(stage=stage):
+                return self.hear(stage_ended("serving", stage, at=at))
             case st.Recording(attempt=n, stage=stage):
                 return self.hear(dm.RecordKept(n, f"https://evidence.example/{stage}.json", at))
             case _:
@@ -463,7 +463,7 @@ def test_whoever_asked_for_the_delivery_or_registered_the_version_does_not_appro
 def test_the_endpoint_gets_what_was_screened_by_digests_alone() -> None:
     step = _decide(STATES["placing"], dm.ModelPlaced(3, ASSET, SHA, LATER))
     tell, remind = step.commands
-    assert tell == Tell(endpoint_key(DEV.target), RolloutWanted(DEV, CANDIDATE, KEY, LATER, 4))
+    assert tell == Tell(endpoint_key(DEV.target), RolloutWanted(DEV, CANDIDATE, KEY, LATER))
     assert remind == After(ROLLOUT_DEADLINE, Remind(4))
     assert step.state.candidate == CANDIDATE
 
@@ -490,7 +490,7 @@ def test_the_endpoint_says_what_became_of_it(outcome: Any, after: type[Any], com
 OTHERS = {
     "another stage": stage_ended(stage="int"),
     "another version": stage_ended(candidate="litter:8"),
-    "another wish": stage_ended(wish=3),
+    "an earlier wish": stage_ended(at=NOW - datetime.timedelta(seconds=11)),
 }
 
 
@@ -499,8 +499,23 @@ def test_an_answer_to_something_else_means_nothing(event: Any) -> None:
     assert _decide(STATES["rolling"], event) == Decision(STATES["rolling"])
 
 
-def test_an_answer_that_does_not_say_which_wish_is_taken_for_the_present_one() -> None:
-    assert isinstance(_decide(STATES["rolling"], stage_ended(wish=0)).state, st.Recording)
+def test_an_endpoint_whose_clock_is_a_little_behind_is_heard() -> None:
+    at = NOW - datetime.timedelta(seconds=10)
+    assert isinstance(_decide(STATES["rolling"], stage_ended(at=at)).state, st.Recording)
+
+
+def test_the_end_of_an_earlier_wish_that_comes_twice_does_not_end_the_next_one() -> None:
+    failed = stage_ended("failed")
+    world = _World(STATES["rolling"])
+    world.hear(failed)
+    world.hear(requested())
+    at = LATER + datetime.timedelta(minutes=1)
+    for _ in range(3):
+        world.answered(at)
+    rolling = world.state
+    assert isinstance(rolling, st.RollingOut)
+    assert world.hear(failed) == Decision(rolling)
+    assert isinstance(world.hear(dataclasses.replace(failed, at=at)).state, st.DeliveryFailed)
 
 
 def test_an_endpoint_that_says_nothing_for_two_weeks_is_an_error() -> None:
@@ -509,16 +524,18 @@ def test_an_endpoint_that_says_nothing_for_two_weeks_is_an_error() -> None:
     assert st.reason_of(step.state) == "the endpoint said nothing for 14 days"
 
 
+EARLIER = NOW - datetime.timedelta(hours=1)
 PUT_BACK: dict[str, tuple[str, Any, bool]] = {
-    "delivered": ("delivered", stage_ended("rolled-back", "pro", 5), True),
-    "delivered, an earlier stage": ("delivered", stage_ended("rolled-back", "int", 5), True),
-    "delivered, another wish": ("delivered", stage_ended("rolled-back", "int", 4), False),
-    "delivered, another version": ("delivered", stage_ended("rolled-back", "int", 5, candidate="litter:8"), False),
-    "delivered, and said to serve again": ("delivered", stage_ended("serving", "pro", 5), False),
-    "the next stage waits for approval": ("awaiting", stage_ended("rolled-back", "int", 5), True),
-    "the next stage has not been there yet": ("awaiting", stage_ended("rolled-back", "pro", 5), False),
-    "its record is being kept": ("recording", stage_ended("rolled-back", "dev", 4), True),
-    "a later one is under way": ("rolling-pro", stage_ended("rolled-back", "int", 5), False),
+    "delivered": ("delivered", stage_ended("rolled-back", "pro"), True),
+    "delivered, an earlier stage": ("delivered", stage_ended("rolled-back", "int"), True),
+    "delivered, an earlier wish": ("delivered", stage_ended("rolled-back", "int", at=EARLIER), False),
+    "delivered, another version": ("delivered", stage_ended("rolled-back", "int", candidate="litter:8"), False),
+    "delivered, and said to serve again": ("delivered", stage_ended("serving", "pro"), False),
+    "the next stage waits for approval": ("awaiting", stage_ended("rolled-back", "int"), True),
+    "the next stage has not been there yet": ("awaiting", stage_ended("rolled-back", "pro"), False),
+    "its record is being kept": ("recording", stage_ended("rolled-back", "dev"), True),
+    "its record is being kept, an earlier wish": ("recording", stage_ended("rolled-back", "dev", at=EARLIER), False),
+    "a later one is under way": ("rolling-pro", stage_ended("rolled-back", "int"), False),
 }
 
 
@@ -584,7 +601,7 @@ def test_the_run_of_the_pipeline_is_in_the_record() -> None:
 
 
 def test_the_record_of_a_stage_says_what_the_endpoint_said() -> None:
-    (keep,) = _decide(STATES["rolling-pro"], stage_ended("serving", "pro", 14)).commands
+    (keep,) = _decide(STATES["rolling-pro"], stage_ended("serving", "pro")).commands
     assert (keep.model, keep.stage, keep.attempt) == (MODEL, "pro", 15)
     predicate = json.loads(keep.statement)["predicate"]
     assert predicate["rollout"]["measured"]["memory"] == MEASURED.memory
@@ -595,7 +612,7 @@ def test_the_next_stage_begins_once_the_record_is_kept() -> None:
     step = _decide(STATES["recording"], dm.RecordKept(5, "https://evidence.example/dev.json", LATER))
     assert (type(step.state), step.state.stage, _names(step)) == (st.PlacingModel, "int", ["PlaceModel"])
     (passed,) = step.state.delivery.passed
-    assert (passed.stage, passed.wish, passed.record) == ("dev", 4, "https://evidence.example/dev.json")
+    assert (passed.stage, passed.ended, passed.record) == ("dev", NOW, "https://evidence.example/dev.json")
 
 
 def test_after_the_last_stage_it_is_delivered() -> None:

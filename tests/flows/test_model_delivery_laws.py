@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.flows.delivery_samples import CAROL, FLOW, STATES, approve, events, reject, stage_ended, vote
+from tests.flows.delivery_samples import CAROL, FLOW, STATES, approve, events, reject, vote
 from tests.flows.laws import (
     Decide,
     Grid,
@@ -325,8 +325,3 @@ def test_a_rejection_reaches_every_endpoint_from_every_state_it_can_be_in() -> N
         served = {stage.target.endpoint for stage in state.delivery.gate.stages if stage.release is None}
         told = {event.target.endpoint for event in _told(step)}
         assert (told, type(step.state)) == (served, st.ModelRejected), name
-
-
-def test_what_an_endpoint_says_late_changes_no_other_wish() -> None:
-    state = STATES["rolling"]
-    assert FLOW.decide(state, stage_ended("failed", "dev", 3)) == Decision(state)

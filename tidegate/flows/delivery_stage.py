@@ -61,6 +61,9 @@ PLACE_DEADLINE = 4 * 3600
 ROLLOUT_DEADLINE = 14 * 24 * 3600
 """Seconds until an endpoint that says nothing is given up: longer than rollouts before it, pauses, holds and the soak take."""
 
+CLOCKS_APART = datetime.timedelta(seconds=10)
+"""By how much two machines' clocks may differ."""
+
 
 def enter(delivery: Delivery, stage: Stage, attempt: int, at: datetime.datetime, votes: tuple[Vote, ...] = ()) -> Step:
     """Begin a stage, or go on with it after a wait: place the version, unless the stage is frozen."""
@@ -192,7 +195,7 @@ def _expired(state: AwaitingApproval, at: datetime.datetime) -> Step:
 def _hand_over(state: PlacingModel, stage: Stage, asset: str, at: datetime.datetime) -> Step:
     candidate = _candidate(state.delivery, asset)
     after = RollingOut(state.delivery, state.attempt + 1, stage.name, at, candidate, state.votes)
-    wanted = RolloutWanted(stage, candidate, delivery_news.key(state.delivery.model), at, after.attempt)
+    wanted = RolloutWanted(stage, candidate, delivery_news.key(state.delivery.model), at)
     return Decision(after, (Tell(endpoint_key(stage.target), wanted), After(ROLLOUT_DEADLINE, Remind(after.attempt))))
 
 
@@ -214,9 +217,9 @@ def _candidate(delivery: Delivery, asset: str) -> Candidate:
 
 
 def ended(state: State, event: StageEnded) -> Step:
-    """The endpoint's answer, or its later word that what served was put back; about another wish, it changes nothing."""
+    """The endpoint's answer, or its later word that what served was put back."""
     match state:
-        case RollingOut() if event.stage == state.stage and _is_about(event, state.delivery, state.attempt):
+        case RollingOut() if event.stage == state.stage and _is_about(event, state.delivery, state.since):
             if event.outcome == "serving":
                 return _record(state, Outcome(event.reason, event.measured, event.at))
             return ends.not_serving(state, event)
@@ -228,17 +231,17 @@ def ended(state: State, event: StageEnded) -> Step:
 
 def _put_back(state: Delivered | Frozen | PlacingModel | AwaitingApproval | Recording, event: StageEnded) -> Step:
     """A stage that was behind it. A rollout that is under way in a later one goes on: that endpoint decides about itself."""
-    served = [(passed.stage, passed.wish) for passed in state.delivery.passed]
+    served = [(passed.stage, passed.ended) for passed in state.delivery.passed]
     if isinstance(state, Recording):
-        served.append((state.stage, state.wish))
-    if any(stage == event.stage and _is_about(event, state.delivery, wish) for stage, wish in served):
+        served.append((state.stage, state.ended))
+    if any(stage == event.stage and _is_about(event, state.delivery, since) for stage, since in served):
         return Decision(DeliveryRolledBack(state.delivery, state.attempt + 1, event.stage, event.reason))
     return Decision(state)
 
 
-def _is_about(event: StageEnded, delivery: Delivery, wish: int) -> bool:
-    """Whether it answers this wish of this version; 0 is an answer that does not say which."""
-    return event.candidate == delivery.candidate and event.wish in (0, wish)
+def _is_about(event: StageEnded, delivery: Delivery, since: datetime.datetime) -> bool:
+    """Whether it is about this version, and what was wanted then: the end of an earlier wish may come twice, and late."""
+    return event.candidate == delivery.candidate and event.at >= since - CLOCKS_APART
 
 
 # Another system's pipeline -------------------------------------------------------------------------------------------
@@ -286,14 +289,14 @@ def _pipeline(state: Releasing) -> ReleasePipeline:
 def _record(state: RollingOut | Releasing, outcome: Outcome) -> Step:
     delivery, stage = state.delivery, state.delivery.stage(state.stage)
     attempt = state.attempt + 1
-    after = Recording(delivery, attempt, stage.name, state.attempt, outcome.reason, outcome.measured, state.votes)
+    after = Recording(delivery, attempt, stage.name, outcome.at, outcome.reason, outcome.measured, state.votes)
     text = statement(delivery, stage, delivery.known, state.votes, outcome)
     return Decision(after, (KeepRecord(delivery.model, stage.name, text, attempt),))
 
 
 def _recorded(state: Recording, event: RecordKept) -> Step:
     """The stage is behind it: the next one begins, or it is delivered."""
-    passed = StagePassed(state.stage, state.wish, state.reason, event.url, event.at, state.votes)
+    passed = StagePassed(state.stage, state.ended, state.reason, event.url, state.votes)
     delivery = dataclasses.replace(state.delivery, passed=(*state.delivery.passed, passed))
     left = delivery.gate.stages[len(delivery.passed) :]
     if not left:

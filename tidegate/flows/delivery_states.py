@@ -32,12 +32,11 @@ class StagePassed:
     """A stage in which the version serves, or a pipeline's run that did the like, and is recorded."""
 
     stage: str
-    wish: int
-    """Number of the attempt that was told to the endpoint."""
+    ended: datetime.datetime
+    """When the endpoint, or the pipeline, was done."""
     reason: str
     record: str
     """URL of the model record."""
-    at: datetime.datetime
     votes: tuple[Vote, ...] = ()
 
 
@@ -176,7 +175,7 @@ class Recording:
     delivery: Delivery
     attempt: int
     stage: str
-    wish: int
+    ended: datetime.datetime
     reason: str
     """How the stage ended."""
     measured: Measured | None

@@ -23,8 +23,7 @@ class RolloutWanted:
     delivery: str
     """Key of its record, which gets StageEnded."""
     at: datetime.datetime
-    wish: int = 0
-    """The delivery counts them: a version wanted again after it failed is another wish. Comes back in StageEnded."""
+    """When it was wanted; an end that comes from before that ended an earlier wish."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -238,8 +237,6 @@ class StageEnded:
     reason: str
     measured: Measured | None
     at: datetime.datetime
-    wish: int = 0
-    """Of the RolloutWanted that it answers; a late answer to an earlier wish means nothing."""
 
 
 # Commands ------------------------------------------------------------------------------------------------------------
