@@ -100,7 +100,9 @@ class Arm:
 
 
 def url(path: str, version: str, query: Mapping[str, str] | None = None) -> str:
-    """A path of ARM, or an address of Azure ML, with its api-version; empty: it has none."""
+    """A path of ARM, or an address of Azure ML, with its api-version; empty: it has none. PermanentError: it leads upwards."""
+    if any(part in (".", "..") for part in path.split("/")):
+        raise PermanentError(f"{path[-120:]!a}: no path of a resource")
     place = path if path.startswith("https://") else f"https://{HOST}{urllib.parse.quote(path)}"
     asked = {**({"api-version": version} if version else {}), **(query or {})}
     return f"{place}?{urllib.parse.urlencode(asked, quote_via=urllib.parse.quote)}" if asked else place

@@ -89,6 +89,11 @@ class MachineLearningModels:
             raise PermanentError(f"{asset}: there is none")
         return self._places.folder(asset.partition("/models/")[0], _uri(resource))
 
+    def fetch(self, source: Folder, workspace_id: str, path: str) -> Folder | None:
+        """Have a folder copied into a workspace's default datastore; None: it is under way, ask again."""
+        target = self._places.in_datastore(workspace_id, DEFAULT_DATASTORE, path)
+        return target if artefacts.copied(source, target, self._now()) else None
+
     @property
     def _arm(self) -> Arm:
         return self._workspaces.arm
