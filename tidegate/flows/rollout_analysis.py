@@ -10,7 +10,7 @@ from tidegate.flows.model_gate import AnalysisRules, FitRules, Instance
 from tidegate.flows.rollout_messages import TrafficRead
 
 GIB = 1 << 30
-_MOST_DECIMALS = 6
+_MOST_DECIMALS = 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -55,9 +55,9 @@ def prepared(state: PreparingEndpoint, event: Answer) -> Step:
         case EndpointFound(weights=weights, at=at):
             return _found(state, weights, at)
         case EndpointBusy(check=check, at=at) if check == state.checks + 1:
-            if seconds(state.since, at) > ENDPOINT_DEADLINE:
+            if check > 1 and seconds(state.since, at) > ENDPOINT_DEADLINE:
                 return _ended(state, "failed", f"the endpoint is still being made after {ENDPOINT_DEADLINE} s", at)
-            return moves.prepare_again(state, check)
+            return moves.prepare_again(state, check, at)
         case EndpointLost(reason=reason, at=at):
             if state.tries < ENDPOINT_TRIES:
                 return moves.prepare(state.book, state.course, state.attempt + 1, at, state.tries + 1)
@@ -89,9 +89,9 @@ def created(state: CreatingDeployment, event: Answer) -> Step:
         case DeploymentStarted(at=at) if not state.started:
             return _started(state, at)
         case DeploymentBusy(check=check, at=at) if state.started and check == state.checks + 1:
-            if seconds(state.since, at) > DEPLOYMENT_DEADLINE:
+            if check > 1 and seconds(state.since, at) > DEPLOYMENT_DEADLINE:
                 return _ended(state, "failed", f"the deployment is not ready after {DEPLOYMENT_DEADLINE} s", at)
-            return moves.look(state, check + 1)
+            return moves.look(state, check + 1, at)
         case DeploymentReady() if state.started:
             return _ready(state, event.at)
         case DeploymentFailed(code=code, reason=reason, at=at):
@@ -106,7 +106,7 @@ def _started(state: CreatingDeployment, at: datetime.datetime) -> Step:
     course = state.course
     if isinstance(course, Rollout) and course.leaving:
         return ends.leave(state.book, course, course.leaving, state.attempt, at)
-    return moves.look(state, 1)
+    return moves.look(state, 1, at)
 
 
 def _ready(state: CreatingDeployment, at: datetime.datetime) -> Step:

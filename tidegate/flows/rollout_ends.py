@@ -176,11 +176,13 @@ def returned(book: EndpointBook, course: WayBack, attempt: int, at: datetime.dat
 def cannot(book: EndpointBook, course: WayBack, reason: str, attempt: int, at: datetime.datetime) -> Step:
     """A version cannot be brought back: an earlier one is tried if something has to go; else people have to look."""
     tried = (*course.tried, _name(course.to))
-    why = f"{course.reason}; {_name(course.to)} could not be put back: {reason}"
+    happened = f"; {_name(course.to)} could not be put back: {reason}"
+    why = f"{course.reason}{happened}"
     earlier = books.last_good(book, tried) if course.endings and course.to is not None else None
     if earlier is None:
         return stuck(book, course, why, attempt, at)
-    return way_back(book, WayBack(earlier, course.remove, course.endings, why, tried=tried), attempt, at)
+    endings = tuple(dataclasses.replace(each, reason=f"{each.reason}{happened}") for each in course.endings)
+    return way_back(book, WayBack(earlier, course.remove, endings, why, tried=tried), attempt, at)
 
 
 def stuck(book: EndpointBook, course: WayBack, reason: str, attempt: int, at: datetime.datetime) -> Step:

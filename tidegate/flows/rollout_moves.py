@@ -76,10 +76,11 @@ def prepare(book: EndpointBook, course: Course, attempt: int, at: datetime.datet
     return Decision(state, (later(0 if tries == 1 else AGAIN, EnsureEndpoint(book.target, attempt)),))
 
 
-def prepare_again(state: PreparingEndpoint, check: int) -> Step:
-    """The n-th look has found it being made; look once more."""
+def prepare_again(state: PreparingEndpoint, check: int, at: datetime.datetime) -> Step:
+    """The n-th look has found it being made; look once more. Time counts from the first look: a request may come late."""
     ask = EnsureEndpoint(state.book.target, state.attempt, check + 1)
-    return Decision(dataclasses.replace(state, checks=check), (later(poll_delay(check + 1), ask),))
+    after = dataclasses.replace(state, checks=check, since=at if check == 1 else state.since)
+    return Decision(after, (later(poll_delay(check + 1), ask),))
 
 
 def create(book: EndpointBook, course: Course, attempt: int, at: datetime.datetime) -> Step:
@@ -95,9 +96,9 @@ def locate(book: EndpointBook, course: Course, attempt: int, at: datetime.dateti
     return Decision(state, (later(wait, _check(state, 1)),))
 
 
-def look(state: CreatingDeployment, check: int) -> Step:
-    """Look at the deployment for the n-th time."""
-    after = dataclasses.replace(state, started=True, checks=check - 1)
+def look(state: CreatingDeployment, check: int, at: datetime.datetime) -> Step:
+    """Look at the deployment for the n-th time; time counts from the first answer."""
+    after = dataclasses.replace(state, started=True, checks=check - 1, since=at if check <= 2 else state.since)
     return Decision(after, (later(poll_delay(check), _check(after, check)),))
 
 
@@ -126,9 +127,9 @@ def shift_again(state: ShiftingTraffic, at: datetime.datetime) -> Step:
     return Decision(after, (After(AGAIN, ShiftTraffic(state.book.target, state.wanted, after.attempt)),))
 
 
-def read_back(state: ShiftingTraffic, check: int) -> Step:
+def read_back(state: ShiftingTraffic, check: int, at: datetime.datetime) -> Step:
     """Look at the endpoint for the n-th time: only what a look shows is true."""
-    after = dataclasses.replace(state, taken=True, checks=check - 1)
+    after = dataclasses.replace(state, taken=True, checks=check - 1, since=at if check == 1 else state.since)
     return Decision(after, (later(poll_delay(check), CheckEndpoint(state.book.target, state.attempt, check)),))
 
 

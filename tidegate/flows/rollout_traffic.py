@@ -43,7 +43,7 @@ def shifted(state: ShiftingTraffic, event: Answer) -> Step:
         case EndpointBusy(check=check, at=at) if state.taken and check == state.checks + 1:
             if seconds(state.since, at) > SHIFT_DEADLINE:
                 return _trouble(state, f"the traffic is still being moved after {SHIFT_DEADLINE} s", at)
-            return moves.read_back(state, check + 1)
+            return moves.read_back(state, check + 1, at)
         case EndpointFound(weights=weights, at=at) if state.taken:
             return _read_back(state, weights, at)
         case EndpointLost(reason=reason, at=at) if state.taken:
@@ -59,7 +59,7 @@ def _taken(state: ShiftingTraffic, at: datetime.datetime) -> Step:
     course = state.course
     if isinstance(course, Rollout) and course.leaving:
         return ends.leave(state.book, course, course.leaving, state.attempt, at)
-    return moves.read_back(state, 1)
+    return moves.read_back(state, 1, at)
 
 
 def _read_back(state: ShiftingTraffic, found: Weights, at: datetime.datetime) -> Step:
