@@ -1,6 +1,6 @@
 """The triggers: one module an event source. A trigger translates, calls the runtime, and ends."""
 
-from functions import container_registry, deferred, deliveries, health, http_api, machine_learning, timers
+from functions import console, container_registry, deferred, deliveries, health, http_api, machine_learning, timers
 from functions.event_grid_input import accept_any_event
 from tidegate.bootstrap import warm_up_soon
 
@@ -14,5 +14,6 @@ BLUEPRINTS = (
     timers.blueprint,
     http_api.blueprint,
     deliveries.blueprint,
+    console.blueprint,
     health.blueprint,
 )

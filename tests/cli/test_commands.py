@@ -12,7 +12,8 @@ import pytest
 
 from tests.cli.conftest import App, Terminal
 from tidegate.cli import following
-from tidegate.flows import image_states
+from tidegate.deliveries import SHOWN
+from tidegate.flows import delivery_states, image_states
 
 DIGEST = "sha256:" + "a" * 64
 ID = "0123456789abcdef"
@@ -192,6 +193,9 @@ def test_the_plan_of_a_dry_run_is_printed(app: App, terminal: Terminal) -> None:
     assert '{"call": "import"' in terminal.out
 
 
-def test_the_command_line_knows_every_end_of_a_promotion() -> None:
-    ends = {kind.__name__ for kind in (image_states.Promoted, *get_args(image_states.Ended.__value__))}
-    assert ends <= following.GOOD | following.BAD
+def test_the_command_line_knows_every_end_of_promotions_and_deliveries() -> None:
+    promotions = {kind.__name__ for kind in (image_states.Promoted, *get_args(image_states.Ended.__value__))}
+    deliveries = {
+        SHOWN[kind.__name__] for kind in (delivery_states.ModelIgnored, *get_args(delivery_states.Ended.__value__))
+    }
+    assert following.GOOD | following.BAD == promotions | deliveries
