@@ -99,6 +99,8 @@ def check(mail: Mail) -> None:
         "html",
         "head",
         "meta",
+        "title",
+        "style",
         "body",
         "div",
         "h1",
@@ -113,7 +115,7 @@ def check(mail: Mail) -> None:
         "ul",
         "li",
     }
-    assert page.attributes <= {"style", "href", "lang", "charset", "name", "content", "role"}
+    assert page.attributes <= {"style", "href", "lang", "charset", "name", "content", "role", "class"}
     hosts = {re.sub(r"^https://([^/]+)/.*$", r"\1", link) for link in page.links}
     assert hosts <= {"ml.azure.com", "app.example"}
     for text in (mail.text, page.words):
@@ -219,3 +221,22 @@ def test_a_recovery_says_since_when_and_shows_no_old_reason() -> None:
     assert mail.severity == "info"
     assert "after 3 failures since 2026-03-02 08:00 UTC" in mail.text
     assert "old" not in mail.text
+
+
+def test_every_colour_has_another_on_a_dark_screen() -> None:
+    """An element that sets a colour is the body, the bar of the heading, or of a class that the sheet names."""
+    entries = [Entry("alert", "https://ml.azure.com/x", ("r1", "r2"), 2), Entry("other", "", ("r3",), 1)]
+    for mail in (mail_of("job"), alert_mail.digest("team/2", entries, "error", ())):
+        sheet = mail.html.partition("<style>")[2].partition("</style>")[0]
+        for tag in re.findall(r"<[a-z][^>]*>", mail.html):
+            if re.search(r"[\";](?:color|background):", tag) and not tag.startswith(("<body", "<h1")):
+                found = re.search(r'class="(\w+)"', tag)
+                assert found, f"{tag} keeps its colour on a dark screen"
+                assert f".{found[1]}{{" in sheet
+
+
+def test_a_line_of_a_digest_says_a_name_once() -> None:
+    mail = alert_mail.digest("t/1", [Entry("exp: r1 failed", "", ("r1",), 1), Entry("x", "", ("r2",), 1)], "error", ())
+    assert mail.text.count("r1") == 1
+    assert mail.text.count("r2") == 1
+    assert mail.subject == "[Tidegate] Digest: 2 alerts, 2 failures"

@@ -10,13 +10,14 @@ import datetime
 import itertools
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from tidegate.adapters.azure_calls import BOUNDED, translated
+from tidegate.adapters.kept_answers import KeptAnswers
 from tidegate.adapters.run_history import RunDetails, RunHistory
 from tidegate.errors import PermanentError
 from tidegate.flows.image_gate import Pairs
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 _ENDED = frozenset({"completed", "failed", "canceled"})
 _LOOK_BACK = 200
 """Runs that are looked at for the last good one of an experiment; the service cannot filter by experiment."""
+_NEWEST_FOR = 30
+"""Seconds that the newest runs of a workspace are known: a storm asks for them with every run that failed."""
+_ASSETS_FOR = 600
+"""Seconds that a compute's tier and an environment's image are known; neither changes while it has its name."""
 _CHILDREN = 1000
 _GIT = ("azureml.git.", "mlflow.source.git.")
 _COMMIT = ("mlflow.source.git.commit", "azureml.git.commit")
@@ -44,6 +49,9 @@ class MachineLearning:
         self._credential = credential
         self._clients: dict[str, MLClient] = {}
         self._histories: dict[str, RunHistory] = {}
+        self._newest = KeptAnswers(_NEWEST_FOR)
+        self._computes = KeptAnswers(_ASSETS_FOR)
+        self._environments = KeptAnswers(_ASSETS_FOR)
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -60,16 +68,18 @@ class MachineLearning:
         experiment = str(found.experiment_name or "")
         with translated_job(f"run {job}"):
             children = _failing_child(client, found)
-            tier = _tier(client, _compute(found))
-            image = _image(client, found)
-            last_good = _last_good(client, experiment, job.run)
+            compute, environment = _compute(found), str(getattr(found, "environment", None) or "")
+            tier = self._computes.get((job.workspace, compute), lambda: _tier(client, compute))
+            image = self._environments.get((job.workspace, environment), lambda: _image(client, environment))
+            newest = self._newest.get(job.workspace, lambda: tuple(itertools.islice(client.jobs.list(), _LOOK_BACK)))
+            last_good = _last_good(newest, experiment, job.run)
         return JobFacts(
             job=job,
             status=_status(found),
             experiment=experiment,
             display_name=str(found.display_name or ""),
             owner=str(getattr(found.creation_context, "created_by", None) or ""),
-            compute=_compute(found),
+            compute=compute,
             tier=tier,
             image=image,
             commit=next((str(found.properties[name]) for name in _COMMIT if name in (found.properties or {})), ""),
@@ -202,9 +212,8 @@ def _tier(client: MLClient, compute: str) -> Tier:
     return "low_priority" if "low" in tier else "dedicated" if "dedicated" in tier else ""
 
 
-def _image(client: MLClient, job: Any) -> str:
+def _image(client: MLClient, environment: str) -> str:
     """The image of a registered environment. Environments of a registry are named, not read."""
-    environment = str(getattr(job, "environment", None) or "")
     name, _, version = environment.rpartition("/")[2].removeprefix("azureml:").rpartition(":")
     if "/environments/" in environment:
         name, _, version = environment.partition("/environments/")[2].partition("/versions/")
@@ -225,11 +234,10 @@ def _failing_child(client: MLClient, job: Any) -> str:
     return f"{first.display_name or first.name} ({first.name})" if first else ""
 
 
-def _last_good(client: MLClient, experiment: str, run: str) -> str:
-    jobs = itertools.islice(client.jobs.list(), _LOOK_BACK)
+def _last_good(runs: Iterable[Any], experiment: str, run: str) -> str:
     good = (
         each
-        for each in jobs
+        for each in runs
         if each is not None and each.name != run and each.experiment_name == experiment and _status(each) == "completed"
     )
     newest = max(good, key=_created, default=None)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import html
 import re
 from collections.abc import Mapping, Sequence
 
-from tidegate.flows import safe_text
+from tidegate.flows import mail_markup, safe_text
 from tidegate.flows.alerts import Line, Notice, NoticeKind, Severity
 
 MAX_SUBJECT = 200
@@ -60,7 +59,9 @@ def single(identity: str, notice: Notice, buttons: Sequence[Button], hosts: Sequ
     """The mail about one incident."""
     alert = notice.alert
     severity: Severity = "info" if notice.kind == "recovered" else alert.severity
-    subject = safe_text.line(f"{_PREFIX[notice.kind]} {safe_text.masked(alert.title)}{_times(notice)}", MAX_SUBJECT)
+    subject = safe_text.line(
+        f"{_NAME}{_PREFIX[notice.kind]} {safe_text.masked(alert.title)}{_times(notice)}", MAX_SUBJECT
+    )
     link = allowed(alert.link, hosts)
     every = ((Button("Open it", link),) if link else ()) + tuple(each for each in buttons if each.link)
     parts = _Parts(
@@ -86,21 +87,13 @@ def entry(line: Line, hosts: Sequence[str]) -> Entry:
 def digest(identity: str, entries: Sequence[Entry], severity: Severity, to: Sequence[str]) -> Mail:
     """One mail about many incidents: every thing that happened is named in it."""
     total = sum(len(each.names) for each in entries)
-    subject = f"[Tidegate] Digest: {len(entries)} alerts, {total} failures"
-    blocks = [
-        f"{each.title}\n  {', '.join(each.names)}" + (f"\n  {each.link}" if each.link else "") for each in entries
-    ]
+    heading = f"Digest: {_several(len(entries), 'alert')}, {_several(total, 'failure')}"
     lead = "More went wrong than mails are allowed, so this mail stands for many."
-    text = "\n\n".join((subject.removeprefix("[Tidegate] "), lead, *blocks, _FOOTER)) + "\n"
-    rows = "".join(
-        f'<li style="margin:0 0 12px"><b>{_linked(each.title, each.link)}</b>'
-        f'<div style="{_SMALL}">{html.escape(", ".join(each.names))}</div></li>'
-        for each in entries
-    )
-    body = f'<p>{html.escape(lead)}</p><ul style="padding-left:18px">{rows}</ul>'
-    return Mail(
-        identity, severity, subject, text, _page(subject.removeprefix("[Tidegate] "), body, severity), tuple(to)
-    )
+    blocks = ["\n".join((each.title, *_indented(_below(each)), *_indented(each.link))) for each in entries]
+    text = "\n\n".join((heading, lead, *blocks, _FOOTER)) + "\n"
+    items = mail_markup.items([(each.title, each.link, _below(each)) for each in entries])
+    markup = mail_markup.page(heading, mail_markup.paragraph(lead) + items, _FOOTER, severity)
+    return Mail(identity, severity, f"{_NAME} {heading}", text, markup, tuple(to))
 
 
 def allowed(link: str, hosts: Sequence[str]) -> str:
@@ -121,14 +114,8 @@ class _Parts:
     buttons: tuple[Button, ...]
 
 
-_PREFIX: Mapping[NoticeKind, str] = {
-    "failed": "[Tidegate]",
-    "again": "[Tidegate] Again:",
-    "recovered": "[Tidegate] Recovered:",
-}
-_COLOUR: Mapping[Severity, str] = {"error": "#b3261e", "warning": "#8a5300", "info": "#1b6e3c"}
-_FONT = "font:15px/1.5 -apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif;color:#1f1f1f"
-_SMALL = "font-size:13px;color:#444;word-break:break-word"
+_NAME = "[Tidegate]"
+_PREFIX: Mapping[NoticeKind, str] = {"failed": "", "again": " Again:", "recovered": " Recovered:"}
 _FOOTER = "Sent by Tidegate. Who gets this mail is said in gates.yaml (alerts.routes)."
 
 
@@ -172,58 +159,31 @@ def _text(parts: _Parts) -> str:
 
 
 def _html(parts: _Parts, severity: Severity) -> str:
-    e = html.escape
-    body = [f"<p>{e(parts.lead)}</p>"]
+    body = [mail_markup.paragraph(parts.lead)]
     if parts.why:
-        body.append(f'<p style="margin:0 0 4px"><b>Why</b></p><pre style="{_PRE}">{e(parts.why)}</pre>')
+        body.append(mail_markup.code("Why", parts.why))
     if parts.todo:
-        body.append(f"<p><b>Next</b><br>{e(parts.todo)}</p>")
+        body.append(mail_markup.paragraph(parts.todo, "Next"))
     if parts.buttons:
-        body.append(
-            "<p>" + " ".join(_button(each, first=place == 0) for place, each in enumerate(parts.buttons)) + "</p>"
-        )
+        body.append(mail_markup.buttons([(each.label, each.link) for each in parts.buttons]))
     if parts.facts:
-        rows = "".join(
-            f'<tr><td style="padding:2px 12px 2px 0;color:#555;vertical-align:top;white-space:nowrap">{e(label)}</td>'
-            f'<td style="padding:2px 0;word-break:break-word">{e(value)}</td></tr>'
-            for label, value in parts.facts
-        )
-        body.append(f'<table role="presentation" style="border-collapse:collapse;font-size:14px">{rows}</table>')
+        body.append(mail_markup.table(parts.facts))
     if len(parts.names) > 1:
-        body.append(
-            f'<p style="margin:12px 0 4px"><b>All of it</b></p><div style="{_SMALL}">{e(", ".join(parts.names))}</div>'
-        )
+        body.append(mail_markup.names("All of it", parts.names))
     if parts.log:
-        body.append(
-            f'<p style="margin:12px 0 4px"><b>The end of the log</b></p><pre style="{_PRE}">{e(parts.log)}</pre>'
-        )
-    return _page(parts.heading, "".join(body), severity)
+        body.append(mail_markup.code("The end of the log", parts.log))
+    return mail_markup.page(parts.heading, "".join(body), _FOOTER, severity)
 
 
-_PRE = (
-    "margin:0;padding:8px;background:#f4f4f4;border-radius:4px;font:12px/1.4 Menlo,Consolas,monospace;"
-    "white-space:pre-wrap;word-break:break-word"
-)
+def _below(entry: Entry) -> Sequence[str]:
+    """The names that a line of a digest shows below its title: none, if the title says the only one."""
+    return () if len(entry.names) == 1 and entry.names[0] in entry.title else entry.names
 
 
-def _button(button: Button, *, first: bool) -> str:
-    colours = "background:#0b57d0;color:#ffffff" if first else "background:#e8eef9;color:#0b3d91"
-    style = (
-        f"display:inline-block;margin:0 4px 8px 0;padding:10px 14px;border-radius:4px;text-decoration:none;{colours}"
-    )
-    return f'<a href="{html.escape(button.link)}" style="{style}">{html.escape(button.label)}</a>'
+def _indented(words: Sequence[str] | str) -> Sequence[str]:
+    line = words if isinstance(words, str) else ", ".join(words)
+    return (f"  {line}",) if line else ()
 
 
-def _linked(text: str, link: str) -> str:
-    return f'<a href="{html.escape(link)}">{html.escape(text)}</a>' if link else html.escape(text)
-
-
-def _page(heading: str, body: str, severity: Severity) -> str:
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1"></head>'
-        f'<body style="margin:0;padding:16px;background:#ffffff;{_FONT}"><div style="max-width:640px;margin:0 auto">'
-        f'<h1 style="margin:0 0 8px;padding-left:10px;border-left:4px solid {_COLOUR[severity]};font-size:18px;'
-        f'line-height:1.3;word-break:break-word">{html.escape(heading)}</h1>{body}'
-        f'<p style="margin-top:24px;{_SMALL}">{html.escape(_FOOTER)}</p></div></body></html>'
-    )
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

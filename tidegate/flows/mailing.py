@@ -1,7 +1,8 @@
 """One way that mails go: one mail at a time, no more than the policy allows, and what has to wait becomes a digest.
 
-Half of the allowed mails may go at once, one after the other; the rest are spread over the time, so that the first failures
-of a storm are mailed singly and the others follow as digests, instead of all waiting for the end of the hour.
+Half of the allowed mails may go at once: a notice alone without delay, a digest no sooner than a moment after the mail before
+it, so that it gathers what fails meanwhile. The rest are spread over the time. So the first failures of a storm are mailed
+singly and the others follow as digests, instead of all waiting for the end of the hour.
 
 What waits is bounded: it waits as the lines that the digest will have, a full page of them is put among the evidence, and the
 digest reads it from there. A mail that nobody takes is put where dead letters are, and can be let out again from there.
@@ -202,9 +203,9 @@ class Mailing(Flow):
         if not recent:
             return 0
         at_once = max(policy.mails // 2, 1)
-        if len(recent) < at_once:
-            return 0
         spacing = policy.within / max(policy.mails - at_once, 1)
+        if len(recent) < at_once:
+            spacing = 0 if len(state.waiting) == 1 and not state.pages else min(policy.wait, spacing)
         allowed = recent[-1] + datetime.timedelta(seconds=spacing)
         if len(recent) >= policy.mails:
             allowed = max(allowed, recent[-policy.mails] + datetime.timedelta(seconds=policy.within))
