@@ -38,14 +38,14 @@ def submit(site: Site, workspace: str, name: str, command: str, **properties: An
             **properties,
         }
     }
-    answer = _arm(site, "PUT", job_path(workspace, name), body)
+    answer = arm(site, "PUT", job_path(workspace, name), body)
     if answer[0] not in (200, 201):
         raise RuntimeError(f"job {name}: {answer}")
 
 
 def job(site: Site, workspace: str, name: str) -> dict[str, Any] | None:
     """The job's properties; None: there is none."""
-    status, body = _arm(site, "GET", job_path(workspace, name))
+    status, body = arm(site, "GET", job_path(workspace, name))
     return body["properties"] if status == 200 else None
 
 
@@ -76,7 +76,8 @@ def until[T](look: Callable[[], T | None], within: float) -> T | None:
     return found or None
 
 
-def _arm(site: Site, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+def arm(site: Site, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """A call at ARM, as somebody who may do everything: the status and the JSON."""
     cloud = f"http://127.0.0.1:{site.stack.ports.cloud}"
     identity = f"{cloud}/msi/token?api-version=2019-08-01&resource=https://management.azure.com"
     token = send("GET", identity, None, {"X-IDENTITY-HEADER": "local"}).json()["access_token"]
