@@ -21,4 +21,5 @@ def app_settings(storage_connection: str) -> dict[str, str]:
         "TIDEGATE_TENANT_ID": world.TENANT,
         "TIDEGATE_API_AUDIENCE": world.API_CLIENT,
         "TIDEGATE_WORKSPACES": ",".join(world.WORKSPACES),
+        "TIDEGATE_SERVING_IDENTITY_ID": world.SERVING_IDENTITY,
     }

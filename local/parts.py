@@ -14,7 +14,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from local import registry, world
+from local import local_servers, registry, world
 from local.app_settings import app_settings
 from local.containers import EngineMissingError, find_engine
 from local.environment import client_environment
@@ -148,6 +148,7 @@ class Layout:
                 *("--registry", f"{world.HEALTHY}=http://127.0.0.1:{self.ports.healthy_registry}"),
                 *("--storage", self.account().connection_string),
                 *("--functions-url", f"http://127.0.0.1:{self.ports.functions}", "--functions-keys", self._keys),
+                *("--front-port", self.ports.front, "--bundle", self.state / "ca/bundle.pem"),
             )
         )
 
@@ -160,7 +161,11 @@ class Layout:
         # A message of a host that was killed is delivered again when its lease ends: in 30 s, not in Azure's 10 minutes.
         limits = ("--queue-lease", 30, "--stop-timeout", 8)
         arguments = ("--app", self.app, "--port", self.ports.functions, "--keys", self._keys, "--log", "text", *limits)
-        own = {"TIDEGATE_PUBLIC_URL": f"http://127.0.0.1:{self.ports.functions}"}
+        own = {
+            "TIDEGATE_PUBLIC_URL": f"http://127.0.0.1:{self.ports.functions}",
+            "TIDEGATE_LOCAL_ENDPOINTS": str(self.state / local_servers.FOLDER),
+            "TIDEGATE_LOCAL_PYTHON": str(ROOT / ".tools/serving/bin/python"),
+        }
         settings = app_settings(self.account().connection_string) | own | dict(self.settings)
         environment = self.client_environment() | settings
         withheld = (*_CREDENTIALS, "TIDEGATE_")  # the app settings are those below, whatever a shell has set

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from local import processes, world
+from local import local_servers, processes, world
 from local.container_owner import remove_orphans
 from local.containers import EngineMissingError, find_engine
 from local.parts import ROOT, Layout
@@ -52,8 +52,9 @@ class Stack:
         self._supervisor.up()
 
     def down(self, grace_s: float = 10) -> None:
-        """Stop every part and remove the containers they left. Twice is the same as once."""
+        """Stop every part, and what they left: containers and inference servers. Twice is the same as once."""
         self._supervisor.down(grace_s)
+        local_servers.stop_all(self.state.resolve(), grace_s)
         with contextlib.suppress(EngineMissingError):
             remove_orphans(find_engine())
 

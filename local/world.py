@@ -30,6 +30,8 @@ GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
 _GROUP = f"{GROUP_ID}/providers"
 
 
+SERVING_IDENTITY = f"{_GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities/id-serving"
+"""ARM id of the identity that endpoints pull images and read models as."""
 FUNCTION_IDENTITY = "events-app"
 """Principal of infra/data/roles.json as which the function app runs: both apps of Azure in one, with what the larger may do."""
 OWNER = "owner"
