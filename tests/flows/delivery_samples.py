@@ -182,6 +182,7 @@ STATES: dict[str, st.State] = {
     "asking": st.AskingChampion(delivery(), 2),
     "frozen": st.Frozen(delivery(_FROZEN_GATE), 3, "dev", NOW, NOW + datetime.timedelta(hours=1)),
     "placing": st.PlacingModel(_AT_DEV, 3, "dev", NOW),
+    "placing-frozen": st.PlacingModel(delivery(_FROZEN_GATE), 5, "dev", NOW),
     "placing-looked": st.PlacingModel(_AT_DEV, 3, "dev", NOW, checks=3),
     "placing-pro": st.PlacingModel(_AT_PRO, 11, "pro", NOW),
     "placing-approved": st.PlacingModel(_AT_PRO, 13, "pro", NOW, (vote(), vote(BOB, "bob"))),

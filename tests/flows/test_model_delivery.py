@@ -563,7 +563,13 @@ RELEASED: dict[str, tuple[str, str, type[Any], list[str], str]] = {
         ["Tidegate.ModelRejected"],
         "release: run run-9 was not done within 3600 s",
     ),
-    "succeeded": ("releasing-running", "release-succeeded", st.Recording, ["KeepRecord"], ""),
+    "succeeded": (
+        "releasing-running",
+        "release-succeeded",
+        st.Recording,
+        ["KeepRecord", "Tidegate.StageServing"],
+        "",
+    ),
     "failed": (
         "releasing-running",
         "release-failed",
@@ -593,7 +599,7 @@ def test_every_try_of_a_pipeline_is_a_run_of_its_own() -> None:
 
 
 def test_the_run_of_the_pipeline_is_in_the_record() -> None:
-    (keep,) = _decide(STATES["releasing-running"], answers(8)["release-succeeded"]).commands
+    keep, _ = _decide(STATES["releasing-running"], answers(8)["release-succeeded"]).commands
     assert json.loads(keep.statement)["predicate"]["rollout"]["release"] == "run-9"
 
 

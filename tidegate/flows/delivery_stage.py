@@ -264,7 +264,9 @@ def _released(state: Releasing, event: ReleaseStarted | ReleaseSeen) -> Step:
                 return ends.failed(state, f"release: run {state.run} was not done within {timeout} s", at)
             return _look(dataclasses.replace(state, checks=check), check + 1)
         case ReleaseSeen(status="succeeded", reason=reason, at=at):
-            return _record(state, Outcome(reason, None, at, state.run))
+            step = _record(state, Outcome(reason, None, at, state.run))
+            told = delivery_news.news("StageServing", state.delivery, state.attempt + 1, at, state.stage)
+            return Decision(step.state, (*step.commands, told))  # an endpoint tells it itself
         case ReleaseSeen(status="failed", reason=reason, at=at):
             return ends.failed(state, f"release: run {state.run} failed: {reason}", at)
         case _:
