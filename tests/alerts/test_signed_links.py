@@ -8,16 +8,20 @@ import urllib.parse
 import pytest
 
 from tests.alerts.world import KEY, JobWorld
+from tests.deliveries.world import DeliveryWorld
 from tests.fakes import FakeSecrets
 from tidegate import signed_links
 from tidegate.actions import Actions
 from tidegate.api import Page
 from tidegate.errors import MalformedEvent, NotFound, Refused
 from tidegate.flows import incident
+from tidegate.identity import Shown
 from tidegate.job_effects import Links
 from tidegate.references import JobRef
 from tidegate.signed_links import Action, url
 
+NOBODY = Shown()
+"""Whoever presses a button of a mail about a run shows nothing but the link."""
 NOW = datetime.datetime(2026, 3, 2, 8, 0, tzinfo=datetime.UTC)
 
 
@@ -58,7 +62,7 @@ def test_without_a_good_key_there_are_no_links_and_none_is_taken() -> None:
 
 def actions(world: JobWorld) -> Actions:
     links = Links(FakeSecrets({"k": KEY}), "k", "https://app.example")
-    return Actions(world.runner, world.evidence, links, world.clock)
+    return Actions(world.runner, world.evidence, links, world.clock, DeliveryWorld().actions.approvals)
 
 
 def test_opening_a_link_a_hundred_times_changes_nothing() -> None:
@@ -79,7 +83,7 @@ def test_pressing_it_twice_is_pressing_it_once() -> None:
     world.run_ends("r1", log="KeyError: 1")
     world.work()
     for _ in range(2):
-        actions(world).take("resubmit", query("resubmit", "vision/r1", now=world.clock.now()))
+        actions(world).take("resubmit", query("resubmit", "vision/r1", now=world.clock.now()), {}, NOBODY)
         world.work()
     assert world.jobs.submitted == [JobRef("vision", "r1-attempt-1")]
 
@@ -89,7 +93,7 @@ def test_a_muted_incident_is_quiet_for_a_day_and_then_says_what_it_missed() -> N
     world.run_ends("r1", log="KeyError: 1")
     world.work(world.later(60))
     key = incident.key("run/vision/exp")
-    actions(world).take("mute", query("mute", key, now=world.clock.now()))
+    actions(world).take("mute", query("mute", key, now=world.clock.now()), {}, NOBODY)
     for number in range(2, 5):
         world.clock.advance(600)
         world.run_ends(f"r{number}", log="KeyError: 1")

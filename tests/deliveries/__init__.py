@@ -1,0 +1,1 @@
+"""Tests of the API of deliveries: who may ask, look, decide and act, and what they see."""
