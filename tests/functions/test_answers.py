@@ -10,12 +10,14 @@ from typing import NoReturn
 import azure.functions as func
 import pytest
 
-from functions.answers import MAX_BODY, answered, json_body
-from tidegate.api import Answer
+from functions.answers import MAX_BODY, answered, form_body, json_body, sender
+from tidegate.api import Answer, Page
 from tidegate.composition import make
 from tidegate.errors import (
+    Forbidden,
     MalformedEvent,
     NotFound,
+    NotSignedIn,
     PermanentError,
     Refused,
     SettingsError,
@@ -43,6 +45,8 @@ def _raising(error: Exception) -> Callable[[], Answer]:
     ("error", "status"),
     [
         (MalformedEvent("tag: missing"), 400),
+        (NotSignedIn("sign in"), 401),
+        (Forbidden("role: approving needs Approver.pro"), 403),
         (NotFound("no such promotion"), 404),
         (Refused("rejected"), 409),
         (PermanentError("the registry said no"), 502),
@@ -61,6 +65,60 @@ def test_an_error_becomes_problem_details(error: TidegateError, status: int) -> 
 def test_a_service_that_says_when_is_believed() -> None:
     response = answered(_raising(TransientError("busy", retry_after=7)))
     assert response.headers["Retry-After"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("error", "challenge"),
+    [
+        (NotSignedIn("sign in: show a token"), 'Bearer realm="tidegate"'),
+        (
+            NotSignedIn("token: it has expired", is_token=True),
+            'Bearer realm="tidegate", error="invalid_token", error_description="it has expired"',
+        ),
+    ],
+)
+def test_who_is_not_signed_in_is_told_how(error: NotSignedIn, challenge: str) -> None:
+    assert answered(_raising(error)).headers["WWW-Authenticate"] == challenge
+
+
+def test_a_page_sends_its_origin_to_this_site_and_nothing_to_others() -> None:
+    """With `no-referrer` a browser says `Origin: null` for the page's own form, which is then refused (Fetch, 3.2)."""
+    headers = answered(lambda: Answer(Page("<!doctype html>"))).headers
+
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "form-action 'self'" in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Robots-Tag"] == "noindex"
+
+
+def _form(body: bytes, kind: str = "application/x-www-form-urlencoded; charset=utf-8") -> func.HttpRequest:
+    return func.HttpRequest("POST", "/api/decisions", headers={"Content-Type": kind}, body=body)
+
+
+def test_a_form_is_read_and_a_body_of_another_kind_has_no_fields() -> None:
+    assert form_body(_form(b"answer=approve&reason=gut+%C3%BC&evidence=")) == {
+        "answer": "approve",
+        "reason": "gut ü",
+        "evidence": "",
+    }
+    assert form_body(_form(b'{"answer": "approve"}', "application/json")) == {}
+    assert form_body(_form(b"answer=approve", "text/plain")) == {}
+    assert form_body(_form(b"")) == {}
+
+
+@pytest.mark.parametrize("body", [b"a=%FF", b"\xff=1", b"&".join(b"a=1" for _ in range(50)), b"x" * (MAX_BODY + 1)])
+def test_a_form_that_is_none_is_refused(body: bytes) -> None:
+    with pytest.raises(MalformedEvent, match="body:"):
+        form_body(_form(body))
+
+
+def test_what_a_request_shows_is_taken_from_its_headers_and_its_query() -> None:
+    headers = {"Authorization": "Bearer t", "X-MS-Client-Principal": "e30=", "Origin": "https://app.example"}
+    shown = sender(func.HttpRequest("POST", "/api/x", headers=headers, params={"code": "k"}, body=b""))
+
+    assert (shown.bearer, shown.key, shown.origin, shown.session) == ("t", "k", "https://app.example", "")
 
 
 def test_text_of_images_cannot_become_a_page() -> None:
