@@ -535,7 +535,6 @@ PUT_BACK: dict[str, tuple[str, Any, bool]] = {
     "the next stage has not been there yet": ("awaiting", stage_ended("rolled-back", "pro"), False),
     "its record is being kept": ("recording", stage_ended("rolled-back", "dev"), True),
     "its record is being kept, an earlier wish": ("recording", stage_ended("rolled-back", "dev", at=EARLIER), False),
-    "a later one is under way": ("rolling-pro", stage_ended("rolled-back", "int"), False),
 }
 
 
@@ -547,6 +546,20 @@ def test_a_stage_that_is_put_back_later_ends_the_delivery(state: str, event: Any
         assert (step.state.stage, step.commands) == (event.stage, ())
     else:
         assert step == Decision(STATES[state])
+
+
+@pytest.mark.parametrize("name", ["rolling-pro", "releasing-running"])
+def test_a_stage_that_is_put_back_while_a_later_one_is_under_way_ends_the_delivery_after_that(name: str) -> None:
+    back = stage_ended("rolled-back", "dev")
+    noted = _decide(STATES[name], back)
+    assert type(noted.state) is type(STATES[name])
+    assert noted.commands == ()
+    assert _decide(noted.state, back) == Decision(noted.state)
+    done = stage_ended("serving", "pro") if name == "rolling-pro" else answers(8)["release-succeeded"]
+    recording = _decide(noted.state, done).state
+    ended = _decide(recording, dm.RecordKept(recording.attempt, "https://e", LATER))
+    assert isinstance(ended.state, st.DeliveryRolledBack)
+    assert (ended.state.stage, ended.state.reason, ended.commands) == ("dev", "said so", ())
 
 
 # Another system's pipeline -------------------------------------------------------------------------------------------

@@ -223,20 +223,30 @@ def ended(state: State, event: StageEnded) -> Step:
             if event.outcome == "serving":
                 return _record(state, Outcome(event.reason, event.measured, event.at))
             return ends.not_serving(state, event)
-        case Delivered() | Frozen() | PlacingModel() | AwaitingApproval() | Recording():
+        case Delivered() | Frozen() | PlacingModel() | AwaitingApproval() | RollingOut() | Releasing() | Recording():
             return _put_back(state, event) if event.outcome == "rolled-back" else Decision(state)
         case _:
             return Decision(state)
 
 
-def _put_back(state: Delivered | Frozen | PlacingModel | AwaitingApproval | Recording, event: StageEnded) -> Step:
-    """A stage that was behind it. A rollout that is under way in a later one goes on: that endpoint decides about itself."""
-    served = [(passed.stage, passed.ended) for passed in state.delivery.passed]
+def _put_back(state: Delivered | InStage, event: StageEnded) -> Step:
+    """A stage that was behind it. What is under way in a later one ends first: nobody else can take it back there."""
+    served = {passed.stage: passed.ended for passed in state.delivery.passed}
     if isinstance(state, Recording):
-        served.append((state.stage, state.ended))
-    if any(stage == event.stage and _is_about(event, state.delivery, since) for stage, since in served):
-        return Decision(DeliveryRolledBack(state.delivery, state.attempt + 1, event.stage, event.reason))
-    return Decision(state)
+        served[state.stage] = state.ended
+    if event.stage not in served or not _is_about(event, state.delivery, served[event.stage]):
+        return Decision(state)
+    if isinstance(state, RollingOut | Releasing):
+        return Decision(dataclasses.replace(state, delivery=_noted(state.delivery, event)))
+    return Decision(DeliveryRolledBack(state.delivery, state.attempt + 1, event.stage, event.reason))
+
+
+def _noted(delivery: Delivery, event: StageEnded) -> Delivery:
+    passed = tuple(
+        dataclasses.replace(each, put_back=event.reason or event.outcome) if each.stage == event.stage else each
+        for each in delivery.passed
+    )
+    return dataclasses.replace(delivery, passed=passed)
 
 
 def _is_about(event: StageEnded, delivery: Delivery, since: datetime.datetime) -> bool:
@@ -297,9 +307,12 @@ def _record(state: RollingOut | Releasing, outcome: Outcome) -> Step:
 
 
 def _recorded(state: Recording, event: RecordKept) -> Step:
-    """The stage is behind it: the next one begins, or it is delivered."""
+    """The stage is behind it: the next one begins, or it is delivered, unless an earlier one was put back meanwhile."""
     passed = StagePassed(state.stage, state.ended, state.reason, event.url, state.votes)
     delivery = dataclasses.replace(state.delivery, passed=(*state.delivery.passed, passed))
+    undone = next((each for each in delivery.passed if each.put_back), None)
+    if undone is not None:
+        return Decision(DeliveryRolledBack(delivery, state.attempt + 1, undone.stage, undone.put_back))
     left = delivery.gate.stages[len(delivery.passed) :]
     if not left:
         return ends.delivered(delivery, state.attempt + 1, event.at)

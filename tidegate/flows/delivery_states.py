@@ -38,6 +38,8 @@ class StagePassed:
     record: str
     """URL of the model record."""
     votes: tuple[Vote, ...] = ()
+    put_back: str = ""
+    """Why the stage went back to the version before, while a later one was under way; empty: it did not."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
