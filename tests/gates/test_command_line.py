@@ -87,6 +87,65 @@ def test_an_image_without_a_gate_is_status_1(
     assert capsys.readouterr().out == output
 
 
+MODELS = """
+models:
+  - name: digits
+    match: {model: digits*, tags: {task: classification}}
+    serve: {image: "scoring/digits:v1"}
+    stages:
+      - {name: dev, workspace: a1, endpoint: digits-dev, target: local, instance: {cpu: 1, memory: 1Gi}}
+      - {name: pro, workspace: b1, approval: {}, release: {github: {project: o/r, pipeline: deliver.yml}}}
+"""
+
+
+@pytest.fixture
+def _with_a_model_gate(tmp_path: Path) -> None:
+    (tmp_path / "gates.yaml").write_text(TWO_GATES + MODELS, encoding="utf-8")
+
+
+@pytest.mark.usefixtures("_with_a_model_gate")
+def test_gates_of_models_are_listed_with_their_stages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    heading, digits = capsys.readouterr().out.splitlines()[-2:]
+    assert heading == "gates.yaml: 1 model gate"
+    stages = r"dev \(digits-dev\), then pro \(github o/r, approved\)"
+    assert re.fullmatch(rf"  digits\*, task=classification -> digits [0-9a-f]{{12}}: {stages}", digits)
+
+
+@pytest.mark.usefixtures("_with_a_model_gate")
+@pytest.mark.parametrize(
+    ("arguments", "status", "output"),
+    [
+        (["--model", "digits-x", "--tag", "task=classification", "--tag", "a=b"], 0, "digits-x meets gate digits "),
+        (["--model", "digits-x"], 1, "digits-x meets no gate; it would be ignored\n"),
+        (["--model", "letters", "--tag", "task=classification"], 1, "letters meets no gate; it would be ignored\n"),
+    ],
+)
+def test_a_model_is_shown_the_gate_it_meets(
+    arguments: list[str], status: int, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == status
+    assert capsys.readouterr().out.startswith(output)
+
+
+@pytest.mark.usefixtures("_with_a_model_gate")
+def test_json_shows_gates_of_models_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json"]) == 0
+    (digits,) = json.loads(capsys.readouterr().out)["models"]
+    assert digits["match"] == {"model": ["digits*"], "tags": {"task": "classification"}}
+    assert [stage["name"] for stage in digits["gate"]["stages"]] == ["dev", "pro"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--model", "a/b"], ["--model", "a", "--tag", "x"], ["--match", "a:b", "--model", "c"], ["--tag", "a=b"]],
+)
+def test_a_wrong_question_about_a_model_is_status_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
 @pytest.mark.parametrize(
     "arguments", [["--match", "training/litter"], ["--match", "A:v1"], ["--frobnicate"], ["a", "b"]]
 )
