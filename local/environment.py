@@ -20,6 +20,8 @@ def client_environment(
     direct = "127.0.0.1,localhost"
     trusted = str(bundle)
     return {
+        "HTTP_PROXY": proxy,  # container groups have no TLS
+        "http_proxy": proxy,
         "HTTPS_PROXY": proxy,
         "https_proxy": proxy,
         "NO_PROXY": direct,

@@ -1,4 +1,4 @@
-"""CONNECT proxy in front of the local cloud: ends TLS for Azure's host names and refuses every other host."""
+"""Proxy in front of the local cloud: ends TLS for Azure's host names and refuses every other host."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ CLOUD_HOSTS = (
     "*.azurecontainer.io",
 )
 """Host names that the cloud answers. Storage is not among them: its clients use Azurite's connection string."""
+PLAIN_HOSTS = ("*.azurecontainer.io",)
+"""Those of them that are asked by plain HTTP too, at any port: a container group has no TLS of its own."""
 
 _HEAD_LIMIT = 16 * 1024
 _HEAD_SECONDS = 30
@@ -49,30 +51,33 @@ class Front:
     """TLS side of each host seen so far: a certificate is made once a host."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client connection, from CONNECT to the end of the tunnel."""
+        """One client connection, from CONNECT to the end of the tunnel, or one request by plain HTTP."""
         try:
             async with asyncio.timeout(_HEAD_SECONDS):
-                host, port = await _connect_target(reader)
-            backend = self._backend(host, port)
+                asked = _parse(await reader.readuntil(b"\r\n\r\n"))
+            backend = self._backend(asked)
             if backend is None:
-                log.warning("refused host=%s port=%d", host or "-", port)
+                log.warning("refused host=%s port=%d", asked.host or "-", asked.port)
                 await _refuse(writer)
                 return
-            log.info("open host=%s backend=%d", host, backend)
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await writer.drain()
-            await writer.start_tls(self._context(host))
+            log.info("open host=%s backend=%d", asked.host, backend)
+            if not asked.plain:
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await writer.drain()
+                await writer.start_tls(self._context(asked.host))
             upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", backend)
+            upstream_writer.write(asked.plain)
             await _pipe_both(reader, writer, upstream_reader, upstream_writer)
         except (OSError, ssl.SSLError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             log.info("closed %s: %s", type(error).__name__, error)
         finally:
             await _close(writer)
 
-    def _backend(self, host: str, port: int) -> int | None:
-        if port != 443:
+    def _backend(self, asked: _Asked) -> int | None:
+        known = PLAIN_HOSTS if asked.plain else self.routes
+        if (asked.port != 443 and not asked.plain) or not any(fnmatch.fnmatchcase(asked.host, each) for each in known):
             return None
-        return next((to for pattern, to in self.routes.items() if fnmatch.fnmatchcase(host, pattern)), None)
+        return next((to for pattern, to in self.routes.items() if fnmatch.fnmatchcase(asked.host, pattern)), None)
 
     def _context(self, host: str) -> ssl.SSLContext:
         if host not in self.contexts:
@@ -90,14 +95,36 @@ async def listening(front: Front, port: int) -> AsyncIterator[int]:
         server.close_clients()  # a tunnel lasts as long as its client likes, and the end would wait for it
 
 
-async def _connect_target(reader: asyncio.StreamReader) -> tuple[str, int]:
-    """(host in lower case, port) of a CONNECT request; ("", 0) for any other request, which no route matches."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    method, _, rest = head.partition("\r\n")[0].partition(" ")
-    host, _, port = rest.partition(" ")[0].rpartition(":")
-    if method != "CONNECT" or not port.isdecimal():
-        return "", 0
-    return host.lower(), int(port)
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Asked:
+    """Where a client wants to go."""
+
+    host: str
+    """In lower case; empty for a request that no route matches."""
+    port: int
+    plain: bytes = b""
+    """Of a request by plain HTTP: its head, as it is passed on. Empty: CONNECT."""
+
+
+def _parse(head: bytes) -> _Asked:
+    """By the head of the client's first request."""
+    first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+    method, _, rest = first.partition(" ")
+    target = rest.partition(" ")[0]
+    if method == "CONNECT":
+        host, _, port = target.rpartition(":")
+        return _Asked(host.lower(), int(port)) if port.isdecimal() else _Asked("", 0)
+    scheme, _, place = target.partition("://")
+    if scheme.lower() != "http":
+        return _Asked("", 0)
+    authority, _, path = place.partition("/")
+    host, _, port = authority.partition(":")
+    if port and not port.isdecimal():
+        return _Asked("", 0)
+    # One request a connection: the next one may be for another host.
+    kept = [line for line in lines if line.partition(":")[0].lower() not in ("connection", "proxy-connection")]
+    passed = [f"{method} /{path} {rest.rpartition(' ')[2]}", *kept, "Connection: close", "", ""]
+    return _Asked(host.lower(), int(port or 80), "\r\n".join(passed).encode("latin-1"))
 
 
 async def _refuse(writer: asyncio.StreamWriter) -> None:

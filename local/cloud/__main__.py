@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         poll_after=parsed.poll_after,
         identity_header=parsed.identity_header,
         smtp=parsed.smtp,
+        front_port=parsed.front_port,
+        bundle=parsed.bundle,
         roles=parsed.roles,
     )
     web.run_app(
@@ -59,6 +61,8 @@ def _parser(table: Ports) -> argparse.ArgumentParser:
     parser.add_argument("--poll-after", type=float, default=1.0, help="seconds between polls that clients are told")
     parser.add_argument("--smtp", type=int, default=table.smtp, help="port of the mail server")
     parser.add_argument("--identity-header", default="local", help="IDENTITY_HEADER of the managed identity endpoint")
+    parser.add_argument("--front-port", type=int, default=table.front, help="for code that stands for code on Azure")
+    parser.add_argument("--bundle", type=Path, default=Path(".local/ca/bundle.pem"), help="certificates that it trusts")
     parser.add_argument("--roles", type=Path, default=roles.FILE, help="file of roles and grants that is enforced")
     return parser
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from local.cloud import (
+    container_groups,
     deployed,
     event_grid,
     faults,
@@ -39,6 +40,7 @@ def create_app(options: Options) -> web.Application:
         service.install(cloud, registries)
     registry_tasks.install(cloud)
     machine_learning.install(cloud)
+    container_groups.install(cloud)
     event_grid.install(cloud)
     deployed.install(cloud)
     cloud.local.router.add_get("/health", _health)

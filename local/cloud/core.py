@@ -49,6 +49,10 @@ class Options:
     """IDENTITY_HEADER that the managed identity endpoint asks for."""
     smtp: int = 0
     """Port of the mail server; 0: any free one."""
+    front_port: int = 0
+    """Port of the front; what stands for code on Azure reaches Azure's host names through it. 0: it reaches none."""
+    bundle: Path | None = None
+    """Certificates that such code trusts."""
     roles: Path | None = None
     """The file of roles and grants that is enforced; None: everyone may do everything."""
 

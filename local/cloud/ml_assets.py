@@ -58,15 +58,17 @@ class Assets:
                 return self.get(owner.lower(), parts["kind"].lower(), parts["name"], parts["version"])
         raise ArmError(400, "BadArgument", f"'{identity}' is not the id of an asset.")
 
-    def put(self, owner: str, kind: str, name: str, version: str, body: Mapping[str, Any]) -> tuple[Asset, bool]:
-        """Make a version, or change what may change of one; gives it and whether it is new.
+    def put(
+        self, owner: str, kind: str, name: str, version: str, body: Mapping[str, Any], by: str = "local"
+    ) -> tuple[Asset, bool]:
+        """Make a version, or change what may change of one; gives it and whether it is new. `by`: object id of the maker.
 
         Unverified: that properties may be added but not changed, and the code of the refusal.
         """
         known = self._versions(owner, kind, name).get(version)
         properties = dict(body.get("properties") or {})
         if known is None:
-            asset = _new(owner, kind, name, version, properties)
+            asset = _new(owner, kind, name, version, properties, by)
             container = self._containers(owner, kind).setdefault(name, {"archived": False, "versions": {}})
             container["versions"][version] = asset
         else:
@@ -113,8 +115,8 @@ class Assets:
         return found
 
 
-def _new(owner: str, kind: str, name: str, version: str, properties: dict[str, Any]) -> Asset:
-    made = {"createdAt": now(), "createdBy": "a person of the local world", "createdByType": "User"}
+def _new(owner: str, kind: str, name: str, version: str, properties: dict[str, Any], by: str) -> Asset:
+    made = {"createdAt": now(), "createdBy": by, "createdByType": "Application"}
     always = {"isArchived": False, "isAnonymous": False, "tags": {}, "properties": {}, "provisioningState": "Succeeded"}
     if kind == "models":
         always |= {"flavors": {}, "modelType": "custom_model"}  # the SDK cannot do without a map of flavors

@@ -72,6 +72,7 @@ class _Deployments:
         work = self._bring_up(endpoint, deployment, body)
         operation = self._operations.begin(call.request, work, lambda why: self._failed(deployment, why))
         headers = self._operations.headers(operation, call.api_version)
+        deployment.operation = headers["Azure-AsyncOperation"]
         return web.json_response(deployment.resource(endpoint), status=200 if known else 201, headers=headers)
 
     async def delete(self, call: ArmCall) -> web.Response:
@@ -88,7 +89,9 @@ class _Deployments:
         deployment.state = "Deleting"
         work = self._remove(endpoint, deployment)
         operation = self._operations.begin(call.request, work, lambda why: self._failed(deployment, why))
-        return web.Response(status=202, headers=self._operations.headers(operation, call.api_version))
+        headers = self._operations.headers(operation, call.api_version)
+        deployment.operation = headers["Azure-AsyncOperation"]
+        return web.Response(status=202, headers=headers)
 
     async def get_logs(self, call: ArmCall) -> web.Response:
         endpoint = self._endpoints.find(call)

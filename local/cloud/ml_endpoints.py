@@ -85,9 +85,11 @@ class Endpoints:
             self._check(endpoint, body["properties"])
             endpoint.state = "Updating"
         operation = self._operations.begin(call.request, self._apply(endpoint, body), endpoint.failed)
+        headers = self._operations.headers(operation, call.api_version)
+        endpoint.operation = headers["Azure-AsyncOperation"]
         shown = endpoint.resource()
         shown["properties"] |= {"traffic": body["properties"].get("traffic") or {}}
-        return web.json_response(shown, status=status, headers=self._operations.headers(operation, call.api_version))
+        return web.json_response(shown, status=status, headers=headers)
 
     async def delete(self, call: ArmCall) -> web.Response:
         """204 when there is none. Its deployments go with it, whatever traffic they have."""
@@ -98,7 +100,9 @@ class Endpoints:
         self._refuse_while_busy(endpoint)
         endpoint.state = "Deleting"
         operation = self._operations.begin(call.request, self.remove(endpoint), endpoint.failed)
-        return web.Response(status=202, headers=self._operations.headers(operation, call.api_version))
+        headers = self._operations.headers(operation, call.api_version)
+        endpoint.operation = headers["Azure-AsyncOperation"]
+        return web.Response(status=202, headers=headers)
 
     async def list_keys(self, call: ArmCall) -> web.Response:
         endpoint = self.find(call)

@@ -57,7 +57,7 @@ from local.cloud.ml_serving import Serving
 
 _METRICS = "/providers/microsoft.insights/metrics"
 _MINUTE = 60
-_LONGEST_S = 24 * 3600
+_LONGEST_S = 25 * 3600
 _TERM = re.compile(r"\s*(\w+)\s+(eq|ne)\s+'([^']*)'\s*", re.IGNORECASE)
 _LATENCY = re.compile(r"RequestLatency(?:_P(50|90|95|99))?")
 _AGGREGATIONS = ("average", "minimum", "maximum", "total", "count")
@@ -274,7 +274,7 @@ def _filter(text: str) -> list[tuple[str, str, str]]:
 
 
 def _timespan(call: ArmCall) -> tuple[float, float]:
-    """Unix times; the last hour when the query has none. ArmError 400: it is none, or longer than a day."""
+    """Unix times; the last hour when the query has none. ArmError 400: it is none, or much longer than a day."""
     text = call.request.query.get("timespan", "")
     now = time.time()
     if not text:
@@ -284,7 +284,7 @@ def _timespan(call: ArmCall) -> tuple[float, float]:
     except ValueError as error:
         raise ArmError(400, "BadRequest", f"The timespan '{text}' is not two times.") from error
     if not 0 < end - start <= _LONGEST_S:
-        raise ArmError(400, "BadRequest", f"The timespan '{text}' is empty or longer than a day.")
+        raise ArmError(400, "BadRequest", f"The timespan '{text}' is empty, or longer than a day and an hour.")
     return start, end
 
 

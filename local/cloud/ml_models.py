@@ -91,7 +91,7 @@ class _Models:
         name, version = call.names["name"], call.names["version"]
         if kind == "models":
             await self._require_files(properties, owner.partition("/")[2])
-        asset, new = self._assets.put(owner, kind, name, version, body)
+        asset, new = self._assets.put(owner, kind, name, version, body, str(call.claims.get("oid") or "local"))
         if kind == "models" and new and not asset["properties"]["isAnonymous"]:
             topic = world.workspace_id(owner.partition("/")[2])
             await self._cloud.raise_events(topic, [registered(name, version, asset)])

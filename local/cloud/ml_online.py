@@ -30,6 +30,8 @@ class Deployment:
     changed: str = dataclasses.field(default_factory=now)
     serves: dict[str, Any] | None = None
     """The body that it serves by: that of the last operation which succeeded."""
+    operation: str = ""
+    """Where the last operation tells how it went."""
 
     @property
     def properties(self) -> dict[str, Any]:
@@ -46,8 +48,7 @@ class Deployment:
         self.error = {"code": refusal.code, "message": refusal.message}
 
     def resource(self, endpoint: Endpoint) -> dict[str, Any]:
-        """As ARM shows it. Only the operation says why one failed; here `properties.properties` has it too (emulated)."""
-        told = {"provisioningError": f"{self.error['code']}: {self.error['message']}"} if self.error else {}
+        """As ARM shows it. Why one failed only the operation says, which `properties.properties` names."""
         defaults = {
             "appInsightsEnabled": False,
             "environmentVariables": {},
@@ -59,7 +60,7 @@ class Deployment:
             },
         }
         properties = defaults | {key: value for key, value in self.properties.items() if value is not None}
-        properties["properties"] = {**(self.properties.get("properties") or {}), **told}
+        properties["properties"] = _noted(self.properties, self.operation)
         return {
             "id": f"{endpoint.id}/deployments/{self.name}",
             "name": self.name,
@@ -89,6 +90,8 @@ class Endpoint:
     changed: str = dataclasses.field(default_factory=now)
     deployments: dict[str, Deployment] = dataclasses.field(default_factory=dict)
     """By name in lower case."""
+    operation: str = ""
+    """Where the last operation tells how it went."""
 
     @property
     def id(self) -> str:
@@ -126,7 +129,7 @@ class Endpoint:
         own = {
             "authMode": given.get("authMode") or "Key",
             "description": given.get("description"),
-            "properties": given.get("properties") or {},
+            "properties": _noted(given, self.operation),
             "publicNetworkAccess": given.get("publicNetworkAccess") or "Enabled",
             "compute": given.get("compute"),
             "traffic": self.traffic,
@@ -199,6 +202,11 @@ def _identity(endpoint: Endpoint) -> dict[str, Any] | None:
     if not identity or identity.get("type") != "SystemAssigned":
         return identity
     return {**identity, "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, endpoint.id)), "tenantId": world.TENANT}
+
+
+def _noted(properties: dict[str, Any], operation: str) -> dict[str, Any]:
+    """As Azure's own examples show it; its name has no other source."""
+    return {**(properties.get("properties") or {}), **({"AzureAsyncOperationUri": operation} if operation else {})}
 
 
 def _system_data(created: str, changed: str) -> dict[str, str]:

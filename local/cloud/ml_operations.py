@@ -1,4 +1,4 @@
-"""Long-running operations of Azure Machine Learning: the resource is answered at once, and a second address says how it goes."""
+"""Long-running operations beside a resource: it is answered at once, and a second address says how the work goes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from local.cloud.arm import ARM_HOST, ArmCall, ArmRoutes
 from local.cloud.errors import ArmError, ServiceError
 from local.cloud.operations import OPERATION_FAULT, OperationFault, Outcome, ask_again, with_fault
 
-_STATUS = (
-    "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices"
-    "/locations/{location}/mfeOperationsStatus/{operation}"
-)
+_PROVIDERS = "/subscriptions/{subscription}/providers/"
+MACHINE_LEARNING = _PROVIDERS + "Microsoft.MachineLearningServices/locations/{location}/mfeOperationsStatus/{operation}"
+CONTAINER_INSTANCE = _PROVIDERS + "Microsoft.ContainerInstance/locations/{location}/operations/{operation}"
 
 
 class MlOperations:
@@ -27,14 +26,15 @@ class MlOperations:
     An operation that failed answers 200 with `{"status": "Failed", "error": ...}`, as azure-ai-ml was seen to expect.
     """
 
-    def __init__(self, poll_after: float) -> None:
+    def __init__(self, poll_after: float, address: str = MACHINE_LEARNING) -> None:
         self._poll_after = poll_after
+        self._address = address
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._times: dict[str, list[str]] = {}
 
     def install(self, arm: ArmRoutes) -> None:
         """Add the address that says how an operation goes."""
-        arm.add("GET", _STATUS, self._poll)
+        arm.add("GET", self._address, self._poll)
 
     def begin(
         self, request: web.Request, work: Coroutine[Any, Any, Any], failed: Callable[[ServiceError], None]
@@ -48,7 +48,7 @@ class MlOperations:
 
     def headers(self, operation: str, api_version: str) -> dict[str, str]:
         """What the answer that starts an operation carries."""
-        path = _STATUS.format(subscription=world.SUBSCRIPTION, location=world.LOCATION, operation=operation)
+        path = self._address.format(subscription=world.SUBSCRIPTION, location=world.LOCATION, operation=operation)
         address = f"https://{ARM_HOST}{path}?api-version={api_version}"
         return {"Azure-AsyncOperation": address, **ask_again(self._poll_after)}
 

@@ -46,6 +46,8 @@ class Launch:
     memory: int
     """Bytes of one instance."""
     instances: int = 1
+    command: tuple[str, ...] = ()
+    """What starts the server instead of gunicorn; it finds `azmlinfsrv` in its PATH and a port in SERVER_PORT."""
     start_limit_s: float = 120
 
 
@@ -138,19 +140,22 @@ class Server:
         return self._log.decode(errors="replace")
 
     def _command(self) -> list[str]:
-        gunicorn = SERVING / "bin/gunicorn"
-        workers = int(self.launch.variables.get("WORKER_COUNT", "1")) * self.launch.instances
-        timeout = self.launch.variables.get("WORKER_TIMEOUT", "300")
         limits = ["prlimit", f"--as={self.launch.memory + _HEADROOM}", "--core=0", "--"]
         # It must not outlive the stand-in, however that ends.
         bound = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
+        return [*bound, *limits, *(self.launch.command or self._gunicorn())]
+
+    def _gunicorn(self) -> list[str]:
+        workers = int(self.launch.variables.get("WORKER_COUNT", "1")) * self.launch.instances
+        timeout = self.launch.variables.get("WORKER_TIMEOUT", "300")
         options = ["-b", f"127.0.0.1:{self.port}", "-w", str(workers), "--timeout", timeout]
         options += ["--graceful-timeout", str(_GRACE_S), "--access-logfile", "-", "--error-logfile", "/dev/null"]
-        return [*bound, *limits, str(gunicorn), *options, "azureml_inference_server_http.server.entry:app"]
+        return [str(SERVING / "bin/gunicorn"), *options, "azureml_inference_server_http.server.entry:app"]
 
     def _environment(self) -> dict[str, str]:
         """Its own variables and nothing of the stand-in's: no credential, no proxy."""
-        own = {"PATH": f"{SERVING / 'bin'}:{os.environ.get('PATH', '')}", "HOME": str(self.launch.folder)}
+        places = (self.launch.folder / "bin", SERVING / "bin", os.environ.get("PATH", ""))
+        own = {"PATH": ":".join(map(str, places)), "HOME": str(self.launch.folder)}
         threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
         server = {"AML_APP_INSIGHTS_ENABLED": "false", "SERVER_PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
         return {**own, **threads, **server, "PYTHONDONTWRITEBYTECODE": "1", **self.launch.variables}

@@ -13,10 +13,10 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from local import world
 from local.cloud.core import Cloud
 from local.cloud.errors import ArmError
 from local.cloud.ml_assets import Assets
+from local.cloud.ml_images import require_image
 from local.cloud.ml_instances import kubernetes_memory, machine_memory
 from local.cloud.ml_online import Deployment, Endpoint, Online
 from local.cloud.ml_served import Served, prepare
@@ -24,7 +24,6 @@ from local.cloud.ml_server import Launch, NotReadyError
 from local.cloud.ml_storage import MlStorage
 from local.cloud.ml_workspaces import Workspaces
 
-_DIGEST = re.compile(r"(?P<server>[^/@]+)/(?P<repository>[^@]+)@(?P<digest>sha256:[0-9a-f]{64})")
 _FAULTS = (
     ("UserScriptImportException", "UserScriptImportError"),
     ("User's init function failed", "UserScriptInitFailed"),
@@ -105,7 +104,9 @@ class Serving:
         ArmError: why it cannot serve; what served before still does.
         """
         key = endpoint.name.lower(), deployment.name.lower()
-        await self._require_image(endpoint, str(body["properties"].get("environmentId") or ""))
+        environment = self._assets.find(str(body["properties"].get("environmentId") or ""))
+        refused = "ImagePullLoopBackOff" if endpoint.compute else "BadArgument"
+        await require_image(self._cloud, str(environment["properties"].get("image") or ""), refused)
         folder = self._folder / endpoint.name.lower() / deployment.name.lower() / uuid.uuid4().hex[:8]
         variables = await prepare(folder, body["properties"], endpoint.workspace, self._assets, self._storage)
         capacity = int((body.get("sku") or {}).get("capacity") or 1)
@@ -137,28 +138,17 @@ class Serving:
             deployment.state, deployment.serves = "Succeeded", deployment.serves or deployment.body
         self._online.save()
 
-    async def _require_image(self, endpoint: Endpoint, environment: str) -> None:
-        """An image of one of the registries here must be there; others cannot be looked at."""
-        image = str(self._assets.find(environment)["properties"].get("image") or "")
-        found = _DIGEST.fullmatch(image)
-        registries = {world.login_server(name).lower(): url for name, url in self._cloud.options.registries.items()}
-        if found is None or found["server"].lower() not in registries:
-            return
-        url = f"{registries[found['server'].lower()]}/v2/{found['repository']}/manifests/{found['digest']}"
-        accepted = {
-            "Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*"
-        }
-        async with self._cloud.http.head(url, headers=accepted) as answer:
-            if answer.status != 200:
-                code = "ImagePullLoopBackOff" if endpoint.compute else "BadArgument"
-                raise ArmError(400, code, f"The image '{image}' cannot be pulled: {answer.status}.")
+
+def fault(log: str, fallback: str) -> tuple[str, str]:
+    """Code and reason of a server that did not come up, by what it wrote; the code may be empty."""
+    code = next((code for words, code in _FAULTS if words in log), "")
+    raised = [found[1] for line in log.splitlines() if (found := _RAISED.fullmatch(line.rstrip()))]
+    return code, raised[-1] if raised else fallback
 
 
 def _refusal(endpoint: Endpoint, log: str, fallback: str) -> ArmError:
-    """Why a server did not come up. On Kubernetes the code says it; on managed endpoints one code stands for all (emulated)."""
-    code = next((code for words, code in _FAULTS if words in log), "")
-    raised = [found[1] for line in log.splitlines() if (found := _RAISED.fullmatch(line.rstrip()))]
-    last = raised[-1] if raised else fallback
+    """Why a deployment failed. On Kubernetes the code says it; on managed endpoints one code stands for all (emulated)."""
+    code, last = fault(log, fallback)
     if endpoint.compute:
         return ArmError(400, code or "DeploymentCrashLoopBackOff", last)
     said = f"{code}: {last}" if code else last

@@ -84,6 +84,8 @@ def local_cloud(folder: Path, storage: Azurite | None = None) -> Iterator[LocalC
         registries={name: f"http://127.0.0.1:{port}" for name, port in registries.items()},
         state=folder / "cloud",
         poll_after=POLL_SECONDS,
+        front_port=front_port,
+        bundle=authority.bundle,
         storage=storage.connection_string if storage else None,
     )
     routes = dict.fromkeys(CLOUD_HOSTS, cloud_port)
