@@ -18,6 +18,7 @@ from tests.flows.samples import COMMANDS, IMAGE_STATES, NOW, TAG_STATES, image_e
 from tidegate.codec import VERSION, Codec, kinds_of
 from tidegate.composition import CODEC
 from tidegate.errors import PermanentError
+from tidegate.flows import delivery_messages, delivery_states, endpoint_states, rollout_messages
 from tidegate.flows import image_messages as im
 from tidegate.flows import image_states as st
 from tidegate.flows import tag_ownership as own
@@ -28,7 +29,11 @@ GOLDEN = pathlib.Path(__file__).parent / "golden.json"
 """Text as it lies in storage, by the name of the sample. A line that can no longer be read is a record that is lost:
 an incompatible change raises VERSION and adds an upgrade. New samples are added by `python -m tests.codec.golden`."""
 
-KINDS = kinds_of(Record, ListRecord, st.State, im.Event, im.Command, own.State, own.Event, own.Command)
+KINDS = kinds_of(
+    *(Record, ListRecord, st.State, im.Event, im.Command, own.State, own.Event, own.Command),
+    *(delivery_states.State, delivery_messages.Event, delivery_messages.Command),
+    *(endpoint_states.State, rollout_messages.Event, rollout_messages.Command),
+)
 
 VALUES: dict[str, Any] = {
     **{f"image state: {name}": value for name, value in IMAGE_STATES.items()},
