@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.config import load_config
+from trainer.config import changed, load_config
 from trainer.datasets import Data, DataError, Split, load_data
 
 _LEAST_SHARE = 0.02  # of the training samples, for every label
@@ -46,9 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0: the data can be trained on. 1: it cannot, and why."""
     parser = argparse.ArgumentParser(prog="python -m trainer.check_data", description=__doc__)
     parser.add_argument("--config", required=True)
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field")
     parser.add_argument("--output", type=Path, help="folder for check.json")
     options = parser.parse_args(arguments)
-    config = load_config(options.config)
+    config = changed(load_config(options.config), options.set)
     try:
         data = load_data(config.data, config.image_size)
     except DataError as error:

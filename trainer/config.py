@@ -22,8 +22,8 @@ class Config:
 
     name: str
     data: str = "silhouettes"
-    """`silhouettes` (in the package), `tfds:<name>` (TensorFlow Datasets, prepared before), or a folder
-    `<data>/{train,test}/<label>/*.png|jpg`."""
+    """`silhouettes` (in the package), `tfds:<name>` (of TensorFlow Datasets, by `trainer.prepare`), or a folder
+    `<data>/{train,test}/<label>/*.png|jpg`. Another path is no other run: the data's own digest is compared."""
     model: Literal["small_cnn", "mobilenet_v3_small"] = "mobilenet_v3_small"
     image_size: int = 96
     """Pixels of a side; images are resized to it."""
@@ -64,14 +64,11 @@ class Config:
 
     def decides(self) -> dict[str, Any]:
         """The part that decides the numbers: what a resumed run must share with the one that it continues."""
-        free = {
-            "save_every_steps",
-            "save_every_seconds",
-            "keep",
-            "log_every",
-            "name",
+        free = {"save_every_steps", "save_every_seconds", "keep", "log_every", "name"}
+        free |= {
             "threads",
-        }  # threads: the fingerprint has them
+            "data",
+        }  # the fingerprint has the one, a digest the other: a mount's path differs every time
         return {name: value for name, value in self.as_json().items() if name not in free}
 
 
@@ -98,7 +95,7 @@ HORSES_OR_HUMANS = Config(name="HORSES_OR_HUMANS", data="tfds:horses_or_humans",
 """MobileNetV3Small from random weights on TensorFlow's horses_or_humans, 1027 images to train on and 256 to test.
 
 `python -m trainer.prepare horses_or_humans` once, then `python -m trainer --config HORSES_OR_HUMANS --workdir ...`.
-Its accuracy is not stated here: this project's tests download nothing.
+Unverified: its accuracy is not stated, for the set could not be downloaded where this was written.
 """
 
 NAMED = {config.name: config for config in (QUICKTEST, HORSES_OR_HUMANS)}

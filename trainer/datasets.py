@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import numpy.typing as npt
 
 type Image = npt.NDArray[np.uint8]
 
+PREPARED = "TRAINER_DATA_DIR"
+"""Environment variable: the folder where `trainer.prepare` puts sets of TensorFlow Datasets; default: `data`."""
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp"}
 _PACKAGED = Path(__file__).parent / "data" / "silhouettes.npz"
 _IN_MEMORY_BYTES = 2 * 2**30  # of resized images; a bigger folder is decoded image by image, as batches ask for them
@@ -54,10 +57,18 @@ def load_data(source: str, image_size: int) -> Data:
     if source == "silhouettes":
         return _silhouettes(image_size)
     if source.startswith("tfds:"):
-        from trainer.tfds_data import load_tfds
-
-        return load_tfds(source.removeprefix("tfds:"), image_size)
+        return load_folder(_prepared(source.removeprefix("tfds:")), image_size)
     return load_folder(Path(source), image_size)
+
+
+def _prepared(name: str) -> Path:
+    folder = Path(os.environ.get(PREPARED, "data"), name)
+    if not folder.is_dir():
+        raise DataError(
+            f"tfds:{name}: there is no {folder}; run `python -m trainer.prepare {name} --to {folder.parent}` where there is a"
+            f" network, or name its folder with {PREPARED}"
+        )
+    return folder
 
 
 def load_folder(root: Path, image_size: int) -> Data:

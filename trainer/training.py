@@ -220,8 +220,8 @@ def refuse_another_run(checkpoint: Checkpoint, config: Config, data: Data) -> No
     if checkpoint.meta["data"] != data.digest:
         raise RefusedError("the data changed since this run began; start a new run in another work directory")
     before, now = checkpoint.meta["config"], json.loads(json.dumps(config.decides()))
-    if before != now:
-        changed = [f"{name}: {before.get(name)} -> {now.get(name)}" for name in now if before.get(name) != now[name]]
+    changed = [f"{name}: {before.get(name)} -> {now[name]}" for name in now if before.get(name) != now[name]]
+    if changed:
         raise RefusedError(
             f"the configuration changed since this run began ({'; '.join(changed)}); use another work directory"
         )

@@ -54,7 +54,15 @@ def test_assignments_change_fields_of_every_type() -> None:
 
 
 def test_what_does_not_decide_the_numbers_may_change_when_a_run_is_resumed() -> None:
-    free = {"save_every_steps": 1, "save_every_seconds": 1.0, "keep": 9, "log_every": 3, "name": "x", "threads": 1}
+    free = {
+        "save_every_steps": 1,
+        "save_every_seconds": 1.0,
+        "keep": 9,
+        "log_every": 3,
+        "name": "x",
+        "threads": 1,
+        "data": "/mnt/x",
+    }
     assert dataclasses.replace(QUICKTEST, **free).decides() == QUICKTEST.decides()  # type: ignore[arg-type]  # of all types
     for field in {each.name for each in dataclasses.fields(Config)} - free.keys():
         assert field in QUICKTEST.decides()

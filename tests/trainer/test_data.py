@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,14 @@ import pytest
 from PIL import Image
 
 from tests.trainer.runs import Undisturbed
-from trainer import champion
+from trainer import champion, prepare
 from trainer.champion import decide
 from trainer.check_data import faults
 from trainer.config import QUICKTEST
-from trainer.datasets import DataError, load_data, load_folder
+from trainer.datasets import PREPARED, DataError, load_data, load_folder
 from trainer.drill import live
 from trainer.manifest import verify
+from trainer.prepare import unreachable, write_folders
 
 SIDE = 16
 
@@ -89,15 +91,16 @@ def test_a_run_on_a_folder_resumes_and_refuses_the_folder_when_it_changed(folder
     assert refused.result is not None
     assert "data changed" in refused.result["message"]
     (folder / "train" / "dark" / "9.png").unlink()
-    resumed = live(config, tmp_path / "run")
+    mounted = folder.rename(tmp_path / "mounted-elsewhere")
+    resumed = live(dataclasses.replace(config, data=str(mounted)), tmp_path / "run")
     assert resumed.result is not None
     assert (resumed.resumed_at > 0, resumed.result["exact"]) == (True, "yes")
 
 
-def test_a_prepared_set_of_tensorflow_datasets_is_read_by_number(tmp_path: Path, folder: Path) -> None:
+def test_a_prepared_set_of_tensorflow_datasets_is_read_without_them(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import tensorflow_datasets as tfds
-
-    from trainer.tfds_data import from_builder
 
     class Lights(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc,name-defined,unused-ignore]  # without types
         VERSION = tfds.core.Version("1.0.0")
@@ -118,10 +121,33 @@ def test_a_prepared_set_of_tensorflow_datasets_is_read_by_number(tmp_path: Path,
 
     builder = Lights(data_dir=str(tmp_path / "tfds"), file_format="array_record")
     builder.download_and_prepare()
-    data = from_builder(builder, SIDE)
+    write_folders(builder, tmp_path / "prepared" / "lights")
+    monkeypatch.setenv(PREPARED, str(tmp_path / "prepared"))
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)  # as in the trainer's image
+    data = load_data("tfds:lights", SIDE)
     assert (len(data.train), len(data.test), data.label_names) == (12, 4, ("dark", "light"))
     levels = [data.train.read(number).mean() for number in range(12)]
     assert all((level > 120) == bool(label) for level, label in zip(levels, data.train.labels, strict=True))
+    with pytest.raises(DataError, match=r"there is no .*/prepared/horses; run `python -m trainer\.prepare horses"):
+        load_data("tfds:horses", SIDE)
+
+
+def test_a_set_that_cannot_be_downloaded_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resolve(host: str, _port: int) -> object:
+        if host == "there.example":
+            return []
+        raise OSError("Name or service not known")
+
+    monkeypatch.delenv("https_proxy", raising=False)
+    monkeypatch.delenv("HTTPS_PROXY", raising=False)
+    assert unreachable(["https://there.example/a.zip"], resolve) == ""
+    assert unreachable(["https://there.example/a.zip", "https://gone.example/b.zip"], resolve) == "gone.example"
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    assert unreachable(["https://gone.example/b.zip"], resolve) == "", "the proxy resolves names"
+    assert prepare.main(["no_such_set", "--to", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "TensorFlow Datasets has no set 'no_such_set'\n"
 
 
 @pytest.mark.parametrize(
