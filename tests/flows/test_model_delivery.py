@@ -738,7 +738,7 @@ def test_a_delivery_is_listed_under_its_model_and_version() -> None:
     assert (listing.state, listing.digest, listing.reason) == ("ModelRejected", SHA, "too big; too bad")
     frozen = FLOW.listing(STATES["frozen"])
     assert frozen is not None
-    assert frozen.reason == "dev is frozen until 2026-03-02 09:00 UTC"
+    assert (frozen.reason, frozen.tags) == ("dev is frozen until 2026-03-02 09:00 UTC", ("7", "dev"))
 
 
 EXPLAINED: dict[str, tuple[dm.Event, str, Explanation]] = {

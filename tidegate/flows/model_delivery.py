@@ -135,7 +135,9 @@ class ModelDelivery(Flow):
             case _:
                 model, facts = state.delivery.model, state.delivery.facts
                 digest = facts.artefact.sha256 if facts else ""
-        return Listing(type(state).__name__, model.name, (model.version,), digest, reason_of(state))
+        stage = getattr(state, "stage", "")  # states on the way, and ends, name theirs
+        tags = (model.version, stage) if stage else (model.version,)
+        return Listing(type(state).__name__, model.name, tags, digest, reason_of(state))
 
 
 # Registrations and requests ------------------------------------------------------------------------------------------
