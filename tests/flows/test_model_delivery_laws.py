@@ -7,8 +7,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as some
 
-from tests.flows.delivery_samples import CAROL, FLOW, STATES, approve, events, reject, vote
+from tests.flows.delivery_samples import (
+    ALICE,
+    APPROVAL,
+    BOB,
+    CAROL,
+    FLOW,
+    LATER,
+    STATES,
+    approve,
+    events,
+    reject,
+    vote,
+)
 from tests.flows.laws import (
     Decide,
     Grid,
@@ -325,3 +339,33 @@ def test_a_rejection_reaches_every_endpoint_from_every_state_it_can_be_in() -> N
         served = {stage.target.endpoint for stage in state.delivery.gate.stages if stage.release is None}
         told = {event.target.endpoint for event in _told(step)}
         assert (told, type(step.state)) == (served, st.ModelRejected), name
+
+
+# Along any path ------------------------------------------------------------------------------------------------------
+
+_LIKELY = ("placed", "placed-other", "serving-pro-then", "kept", "reminded", ALICE, BOB, CAROL)
+_PATHS = some.lists(some.sampled_from(_LIKELY), max_size=20)
+
+
+def _walk(path: list[str]) -> Iterator[tuple[Any, Decision[Any, Any]]]:
+    """Every state along the path, with what is decided there."""
+    state: Any = STATES["placing-pro"]
+    for name in path:
+        at = max(LATER, getattr(state, "since", LATER))
+        said = approve(name, evidence=getattr(state, "evidence", ""), at=at)
+        step = FLOW.decide(state, said if "/" in name else events(state.attempt)[name])
+        yield state, step
+        state = step.state
+
+
+@given(path=_PATHS)
+@example(path=["placed", ALICE, BOB, "placed"])
+@example(path=["placed", ALICE, "reminded", "placed", ALICE, "placed"])
+def test_along_any_path_nothing_is_handed_over_without_its_quorum_and_no_number_is_used_twice(path: list[str]) -> None:
+    for state, step in _walk(path):
+        for wanted in _wishes(step):
+            people = {vote.person for vote in state.votes}
+            assert len(people) >= APPROVAL.quorum
+            assert not people & set(state.delivery.people)
+            assert wanted.candidate.sha256 == state.delivery.known.artefact.sha256
+        assert step.state.attempt > state.attempt or type(step.state) is type(state)
