@@ -14,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
-from benchmarks.figures import Aim, Figure, percentile, table, write
+from benchmarks.figures import Aim, Figure, compared, percentile, rounds, table, write
 from scoring.local_service import LocalService
 
 _EXAMPLES = Path(__file__).parents[1] / "scoring" / "examples"
@@ -32,12 +33,13 @@ def run(request):
     return []
 """
 _REQUESTS = int(os.environ.get("BENCH_REQUESTS", "300"))
-_WARM = 20
+_BLOCK = 20
+"""Requests of one way before it is the turn of the next."""
 
 
-def requests_ms(service: LocalService, image: bytes, count: int = _REQUESTS) -> list[float]:
+def requests_ms(service: LocalService, image: bytes, count: int) -> list[float]:
     """Milliseconds of each of `count` requests by one client; a connection each, as the server closes them."""
-    return [_once(service.port, image) for _ in range(_WARM + count)][_WARM:]
+    return [_once(service.port, image) for _ in range(count)]
 
 
 def throughput(service: LocalService, image: bytes, clients: int = 4) -> float:
@@ -61,21 +63,43 @@ def _once(port: int, image: bytes) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def direct_ms(script: Path, model: Path, image: Path) -> list[float]:
-    """Milliseconds of what `run` does without a server: decoding and the model, in a process of its own."""
-    code = (
-        "import importlib.util, os, sys, time\n"
-        f"os.environ['AZUREML_MODEL_DIR'] = {str(model)!r}\n"
-        f"spec = importlib.util.spec_from_file_location('score', {str(script)!r})\n"
-        "score = importlib.util.module_from_spec(spec); spec.loader.exec_module(score); score.init()\n"
-        "from scoring.service import detections\n"
-        f"image = open({str(image)!r}, 'rb').read()\n"
-        f"for _ in range({_WARM + _REQUESTS}):\n"
-        "    began = time.perf_counter(); detections(image, score._READY[0])\n"
-        "    print('ms', 1000 * (time.perf_counter() - began))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return [float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("ms ")][_WARM:]
+class Direct:
+    """What `run` does without a server: decoding and the model, in a process of its own that is asked block by block."""
+
+    def __init__(self, script: Path, model: Path, image: Path) -> None:
+        code = (
+            "import importlib.util, os, sys, time\n"
+            f"os.environ['AZUREML_MODEL_DIR'] = {str(model)!r}\n"
+            f"spec = importlib.util.spec_from_file_location('score', {str(script)!r})\n"
+            "score = importlib.util.module_from_spec(spec); spec.loader.exec_module(score); score.init()\n"
+            "from scoring.service import detections\n"
+            f"image = open({str(image)!r}, 'rb').read()\n"
+            "for line in sys.stdin:\n"
+            "    taken = []\n"
+            "    for _ in range(int(line)):\n"
+            "        began = time.perf_counter(); detections(image, score._READY[0])\n"
+            "        taken.append(1000 * (time.perf_counter() - began))\n"
+            "    print('ms', *taken, flush=True)\n"
+        )
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ms(self, count: int) -> list[float]:
+        """Milliseconds of each of `count` calls."""
+        streams = self._process.stdin, self._process.stdout
+        if streams[0] is None or streams[1] is None:
+            raise RuntimeError("the process has no pipes")
+        streams[0].write(f"{count}\n")
+        streams[0].flush()
+        line = next((line for line in streams[1] if line.startswith("ms ")), "")
+        return [float(word) for word in line.split()[1:]]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
 
 
 @contextlib.contextmanager
@@ -86,28 +110,38 @@ def started(script: Path, model: Path, warm: str) -> Iterator[tuple[LocalService
         yield service, time.perf_counter() - began
 
 
-def figures_of(name: str, warm: str, model: Path, image: Path, bare: list[float]) -> list[Figure]:
-    """One example over HTTP beside the direct call."""
+def figures_of(name: str, warm: str, model: Path, image: Path, bare: LocalService) -> list[Figure]:
+    """One example over HTTP, the direct call and the empty `run` by turns: what else the machine does meets all alike."""
     script = _EXAMPLES / name / "score.py"
-    direct = direct_ms(script, model, image)
     body = image.read_bytes()
     lite = warm == "litert"
     aim = Aim("value", "<=", 5) if lite else Aim("ratio", "<=", 1.5)
-    with started(script, model, warm) as (service, seconds):
-        over = requests_ms(service, body)
+    with started(script, model, warm) as (service, seconds), Direct(script, model, image) as direct:
+        over, called, empty = _by_turns(
+            lambda count: requests_ms(service, body, count), direct.ms, lambda count: requests_ms(bare, body, count)
+        )
         rate = throughput(service, body)
         memory = _memory_mb(service.worker)
         reload_s = service.reload()
-    middle = statistics.median
     return [
         Figure(f"{name}: start to ready", seconds, "s", None, Aim("value", "<=", 5) if lite else None),
         Figure(f"{name}: memory of the worker", memory, "MB", None, Aim("value", "<=", 120) if lite else None),
         Figure(f"{name}: reload", reload_s, "s", None, Aim("value", "<", 2)),
-        Figure(f"{name}: p50 over HTTP / direct call", middle(over), "ms", middle(direct), aim),
-        Figure(f"{name}: p50 over HTTP / an empty run", middle(over), "ms", middle(bare)),
-        *(_tail(name, over, direct, percent) for percent in (95, 99)),
+        compared(f"{name}: p50 over HTTP / direct call", over, called, "ms", aim),
+        compared(f"{name}: p50 over HTTP / an empty run", over, empty, "ms"),
+        *(_tail(name, over, called, percent) for percent in (95, 99)),
         Figure(f"{name}: answers a second to 4 clients", rate, "1/s"),
     ]
+
+
+def _by_turns(*ways: Callable[[int], list[float]]) -> list[list[float]]:
+    """Milliseconds of as many calls of each way, in blocks; the first block of each only warms it up."""
+    for way in ways:
+        way(_BLOCK)
+    taken: list[list[float]] = [[] for _ in ways]
+    for number in rounds(range(len(ways)), _REQUESTS // _BLOCK):
+        taken[number] += ways[number](_BLOCK)
+    return taken
 
 
 def _tail(name: str, over: list[float], direct: list[float], percent: float) -> Figure:
@@ -137,15 +171,15 @@ def main() -> int:
         empty.write_text(_EMPTY)
         image = model / "samples" / "0.png"
         with started(empty, model, "litert") as (service, seconds):
-            bare = requests_ms(service, image.read_bytes())
+            [bare] = _by_turns(lambda count: requests_ms(service, image.read_bytes(), count))
             figures = [
                 Figure("an empty run: start to ready", seconds, "s"),
                 Figure("an empty run: p50", statistics.median(bare), "ms"),
                 Figure("an empty run: p99", percentile(bare, 99), "ms"),
                 Figure("an empty run: answers a second to 4 clients", throughput(service, image.read_bytes()), "1/s"),
             ]
-        figures += figures_of("classifier", "litert", model, image, bare)
-        figures += figures_of("classifier_tensorflow", "tensorflow", model, image, bare)
+            figures += figures_of("classifier", "litert", model, image, service)
+            figures += figures_of("classifier_tensorflow", "tensorflow", model, image, service)
     print(table(figures))
     conditions = f"{len(os.sched_getaffinity(0))} cores shared by client and server, load {os.getloadavg()[0]:.1f}"
     write(Path("build/bench-scoring.json"), conditions, figures)
