@@ -138,14 +138,18 @@ def storage(names: dict[str, str], azure: Azure) -> Iterator[Check]:
 
 def sign_in(names: dict[str, str], _azure: Azure) -> Iterator[Check]:
     """A forged principal header is worth nothing from outside."""
-    request = urllib.request.Request(f"{names['API_URL']}/api/promotions", headers={"X-MS-CLIENT-PRINCIPAL": "e30="})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            status = answer.status
-    except urllib.error.HTTPError as error:
-        with error:
-            status = error.code
+    status = _status(
+        urllib.request.Request(f"{names['API_URL']}/api/promotions", headers={"X-MS-CLIENT-PRINCIPAL": "e30="})
+    )
     yield Check("a forged sign-in is refused", "" if status in {401, 403} else f"status {status}")
+
+
+def buttons(names: dict[str, str], _azure: Azure) -> Iterator[Check]:
+    """Buttons of mails reach the app without sign-in, which refuses a link that nobody signed."""
+    for action in data("functions")["signedActions"]:
+        status = _status(urllib.request.Request(f"{names['API_URL']}/api/actions/{action}"))
+        fault = "" if status == 400 else f"status {status}, not the app's own 400"
+        yield Check(f"the button {action} opens without sign-in", fault)
 
 
 def promotion(names: dict[str, str], azure: Azure, limit: float = 600, pause: float = 2) -> Iterator[Check]:
@@ -161,7 +165,16 @@ def promotion(names: dict[str, str], azure: Azure, limit: float = 600, pause: fl
     yield Check(f"{repository}:{tag} was promoted", fault if promoted else f"nothing arrived in {limit:.0f} s")
 
 
-CHECKS = (registries, functions, subscriptions, storage, sign_in, promotion)
+def _status(request: urllib.request.Request) -> int:
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+CHECKS = (registries, functions, subscriptions, storage, sign_in, buttons, promotion)
 
 
 def run(names: dict[str, str], azure: Azure) -> Iterator[Check]:

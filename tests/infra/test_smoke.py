@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import http.server
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, override
 
@@ -119,6 +122,47 @@ def test_a_key_that_opens_the_account_is_a_fault() -> None:
 def test_an_image_that_never_arrives_is_a_fault_within_its_time() -> None:
     (found,) = smoke.promotion(NAMES, Fake(healthy=""), limit=0.01, pause=0.001)
     assert "nothing arrived" in found.fault
+
+
+@contextlib.contextmanager
+def answering(status: int) -> Iterator[str]:
+    """An app on this machine that gives one answer to everything."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        @override
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("check", "status", "is_sound"),
+    [
+        (smoke.buttons, 400, True),
+        (smoke.buttons, 401, False),
+        (smoke.buttons, 404, False),
+        (smoke.sign_in, 401, True),
+        (smoke.sign_in, 200, False),
+    ],
+)
+def test_what_the_app_answers_without_sign_in_decides(check: Check, status: int, is_sound: bool) -> None:
+    with answering(status) as address:
+        found = list(check({**NAMES, "API_URL": address}, Fake()))
+    assert found
+    assert all(bool(each.fault) is not is_sound for each in found)
 
 
 def test_a_check_that_is_refused_is_a_fault_and_the_others_are_made() -> None:
