@@ -1,7 +1,7 @@
 # Everything a person or CI does with this project, by name. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-job mail up down status test test-trainer check check-infra e2e drill bench bench-jobs bench-trainer bench-scoring lock setup setup-python setup-az \
+.PHONY: help demo demo-job mail up down status test test-trainer check check-infra e2e drill drill-job images bench bench-jobs bench-trainer bench-scoring lock setup setup-python setup-az \
   setup-trainer clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
@@ -40,8 +40,14 @@ test-trainer: setup-trainer ## Test the trainer and scoring, with TensorFlow, in
 	.tools/trainer/bin/python -m mypy --cache-dir .mypy_cache/trainer trainer scoring tests/trainer tests/scoring
 	nice -n 10 .tools/trainer/bin/python -m pytest tests/trainer tests/scoring
 
-drill: setup-trainer ## Kill a training run again and again, resume it, and compare it with one never interrupted, bit for bit
-	@nice -n 10 .tools/trainer/bin/python -m trainer.drill
+drill: setup-trainer ## Kill a training run KILLS times, resume it, and compare it with one never interrupted, bit for bit
+	@nice -n 10 .tools/trainer/bin/python -m trainer.drill --kills $(or $(KILLS),5)
+
+drill-job: setup-trainer ## Take the node of a real training job away, and see it end as if nothing had happened
+	@$(python) -m local.demo.training
+
+images: setup ## Build the images of the trainer and of scoring, and run in each the test that its gate runs
+	@$(python) -m local.shipped_images
 
 bench-jobs: setup ## Measure how soon a failed job is a mail, and how fast a storm of failures is taken in
 	@$(python) -m benchmarks.jobs
@@ -63,7 +69,7 @@ check: setup-python ## Check format, lint, types, import contracts and gates.yam
 check-infra: setup-python ## Check infra/ alone: Bicep, data, policy, wiring, roles, pipelines and scripts; without Azure
 	$(python) -m pytest tests/infra
 
-e2e: setup ## Run the end-to-end tests alone, from push to promoted
+e2e: setup-trainer ## Run the end-to-end tests alone, from push to promoted
 	$(python) -m pytest tests/e2e
 
 bench: setup ## Measure the image flow: indexing, overhead, copies, duplicates, growth; each beside its reference
