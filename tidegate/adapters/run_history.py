@@ -84,17 +84,28 @@ class RunHistory:
         if parts.scheme != "https" or not (parts.hostname or "").endswith(_LOG_HOSTS):
             _log.warning("log %s: its host is not one that logs are read from", name)
             return ""
+        size = int(self._asked("HEAD", name, link).headers.get("Content-Length") or 0)
+        if size == 0:
+            return ""
+        answer = self._asked("GET", name, link, {"Range": f"bytes={max(size - limit, 0)}-{size - 1}"})
+        return answer.content[-limit:].decode(errors="replace") if answer.status_code == 206 else ""
+
+    def _asked(self, method: str, name: str, link: str, headers: Mapping[str, str] | None = None) -> requests.Response:
+        """Blobs know no ranges from the end, so they are asked for their size first.
+
+        An answer of 200 would be the whole log, of any size: its body is not read.
+        """
         try:
-            answer = self._session.get(
-                link, headers={"Range": f"bytes=-{limit}"}, timeout=_TIMEOUT, allow_redirects=False
-            )
+            with self._session.request(
+                method, link, headers=dict(headers or {}), timeout=_TIMEOUT, allow_redirects=False, stream=True
+            ) as answer:
+                if answer.status_code == 206:
+                    answer.content  # noqa: B018  reads it
         except requests.RequestException as error:
             raise TransientError(f"log {name}: no answer ({type(error).__name__})") from None  # the link is a secret
-        with answer:
-            if answer.status_code >= 500 or answer.status_code == 429:
-                raise TransientError(f"log {name}: {answer.status_code}")
-            readable = answer.status_code in (200, 206)
-            return answer.content[-limit:].decode(errors="replace") if readable else ""
+        if answer.status_code >= 500 or answer.status_code == 429:
+            raise TransientError(f"log {name}: {answer.status_code}")
+        return answer
 
     def _get(self, path: str) -> Mapping[str, Any]:
         token = self._credential.get_token(_SCOPE).token
