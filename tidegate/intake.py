@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
+import itertools
 import json
 import logging
 from typing import Any
@@ -136,12 +137,20 @@ class Intake:
                 self.runner.deliver(key(image, rule.gate), ImageTestEnded(run, status.at))
 
     def reconcile(self) -> None:
-        """Raise what never came: events can be lost, and what was heard already changes nothing."""
+        """Raise what never came: events can be lost, and what was heard already changes nothing.
+
+        A workspace that does not answer hides nothing of the others; its error is raised at the end.
+        """
         now = self.clock.now()
-        self.runner.deliver(letter_watch.KEY, letter_watch.LookDue(now))  # first: a workspace may not answer
-        for workspace in self.workspaces:
-            self._reconcile_runs(workspace, now)
-            self._reconcile_models(workspace, now)
+        self.runner.deliver(letter_watch.KEY, letter_watch.LookDue(now))
+        errors: list[TidegateError] = []
+        for workspace, look in itertools.product(self.workspaces, (self._reconcile_runs, self._reconcile_models)):
+            try:
+                look(workspace, now)
+            except TidegateError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _reconcile_runs(self, workspace: str, now: datetime.datetime) -> None:
         for run in self.jobs.ended(workspace, RECONCILED_RUNS) if self.jobs else ():

@@ -32,8 +32,12 @@ class Registry:
     """What the port lists of the workspaces; nothing else of it is asked for here."""
 
     versions: list[RegisteredModel] = dataclasses.field(default_factory=list)
+    silent: tuple[str, ...] = ()
+    """Workspaces that do not answer."""
 
     def recent(self, workspace: str, limit: int) -> Sequence[RegisteredModel]:
+        if workspace in self.silent:
+            raise TransientError(f"{workspace}: no answer")
         there = [each for each in self.versions if each.model.workspace == workspace]
         return sorted(there, key=lambda each: each.created, reverse=True)[:limit]
 
@@ -157,3 +161,11 @@ def test_a_new_gate_moves_nothing_that_was_left_alone_before(gates: Gates) -> No
     assert isinstance(state(world), ModelIgnored)
     dataclasses.replace(intake, gates=gates).reconcile()
     assert isinstance(state(world), ModelIgnored)
+
+
+def test_a_workspace_that_does_not_answer_hides_nothing_of_the_others(gates: Gates) -> None:
+    world, intake = door(gates)
+    listed = cast("Models", Registry([found("7")], silent=("forecasting",)))
+    with pytest.raises(TransientError, match="forecasting: no answer"):
+        dataclasses.replace(intake, models=listed, workspaces=("forecasting", "vision")).reconcile()
+    assert isinstance(state(world), DescribingModel)
