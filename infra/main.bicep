@@ -946,7 +946,8 @@ module sharedRoles 'modules/roles.bicep' = {
       'ml-account'
       'share-account'
       'outcomes-topic'
-    ], empty(existingKeyVaultId) ? ['key-vault'] : [], empty(existingApplicationInsightsId) ? ['application-insights'] : [])
+      'serving-identity'
+    ], empty(existingKeyVaultId) ? ['key-vault'] : [], empty(existingApplicationInsightsId) ? ['application-insights'] : [], isPrivate && empty(existingNetworkId) ? ['network'] : [])
     stagingRegistryName: stagingRegistry.outputs.name
     healthyRegistryName: healthyRegistry.outputs.name
     keyVaultName: last(split(keyVaultId, '/'))
@@ -957,6 +958,8 @@ module sharedRoles 'modules/roles.bicep' = {
     shareAccountName: shareAccount.outputs.name
     outcomesTopicName: outcomesTopic.outputs.name
     applicationInsightsName: last(split(applicationInsightsId, '/'))
+    servingIdentityName: last(split(servingIdentity.outputs.id, '/'))
+    networkName: empty(networkId) ? 'none' : last(split(networkId, '/'))
   }
 }
 

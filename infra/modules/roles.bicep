@@ -56,6 +56,9 @@ param communicationName string = 'none'
 @description('Conditional. Name of the virtual network. Required by scope network.')
 param networkName string = 'none'
 
+@description('Conditional. Name of the identity that endpoints have. Required by scope serving-identity.')
+param servingIdentityName string = 'none'
+
 @description('Conditional. Name of the ML workspace. Required by scope workspace.')
 param workspaceName string = 'none'
 
@@ -84,6 +87,7 @@ var onOutcomesTopic = filter(assignments, each => each.scope == 'outcomes-topic'
 var onApplicationInsights = filter(assignments, each => each.scope == 'application-insights')
 var onCommunication = filter(assignments, each => each.scope == 'communication')
 var onNetwork = filter(assignments, each => each.scope == 'network')
+var onServingIdentity = filter(assignments, each => each.scope == 'serving-identity')
 var onWorkspace = filter(assignments, each => each.scope == 'workspace')
 
 resource definitions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [for role in roles: {
@@ -330,6 +334,24 @@ resource network 'Microsoft.Network/virtualNetworks@2025-09-01' existing = {
 resource networkAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for each in onNetwork: {
   scope: network
   name: guid(network.id, each.principalId, each.roleId)
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', each.roleId)
+    principalId: each.principalId
+    principalType: each.principalType
+    description: each.roleKey
+  }
+  dependsOn: [
+    definitions
+  ]
+}]
+
+resource servingIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: servingIdentityName
+}
+
+resource servingIdentityAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for each in onServingIdentity: {
+  scope: servingIdentity
+  name: guid(servingIdentity.id, each.principalId, each.roleId)
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', each.roleId)
     principalId: each.principalId

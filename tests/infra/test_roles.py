@@ -48,6 +48,15 @@ def test_the_registry_roles_of_the_apps_hold_nothing_that_no_adapter_calls() -> 
     assert held == {each for each in called if each[0].endswith("-registry")}
 
 
+def test_the_role_on_workspaces_changes_nothing_that_no_adapter_changes() -> None:
+    """What it reads is all that a workspace shows; what it writes, deletes and does is called by an adapter."""
+    held = {each for each in access.read().roles["model-delivery"].actions if not each.endswith("/read")}
+
+    assert held == {
+        call["action"] for call in NEEDED if call["scope"] == "workspace" and not call["action"].endswith("/read")
+    }
+
+
 def test_an_exception_wins_over_what_it_is_an_exception_from() -> None:
     role = access.Role("r", ("A.B/things/*",), ("A.B/things/delete",), (), ())
 
