@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -57,6 +58,7 @@ def export(model: Any, config: Config, data: Data, facts: Mapping[str, Any], fol
     (part / "model.tflite").write_bytes(_lite(serving))
     (part / "labels.json").write_text(json.dumps(data.label_names))
     samples = _samples(serving, data, part / "samples")
+    (part / "samples.json").write_text(json.dumps([_request(sample, part) for sample in samples]))
     manifest = {
         "model": config.model, "config": config.as_json(), "data": data.digest, "labels": data.label_names,
         "image_size": config.image_size, "samples": samples, **facts, **_origin(),
@@ -94,6 +96,22 @@ def _samples(serving: Serving, data: Data, folder: Path) -> list[dict[str, Any]]
              "answer": data.label_names[int(probabilities.argmax())], "score": round(float(probabilities.max()), 6)}
         )  # fmt: skip
     return samples
+
+
+def _request(sample: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A sample as scoring takes and answers it in JSON: one image, whose only detection is all of it. Whoever delivers the
+    model asks this of each new deployment."""
+    content = (folder / sample["request"]).read_bytes()
+    height, width, _ = tf.io.decode_png(content).shape
+    detection = {
+        "xmin": 0,
+        "xmax": width,
+        "ymin": 0,
+        "ymax": height,
+        "label": sample["answer"],
+        "score": sample["score"],
+    }
+    return {"request": {"images": [base64.b64encode(content).decode()]}, "response": [[detection]]}
 
 
 def _origin() -> dict[str, str]:

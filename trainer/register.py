@@ -56,9 +56,9 @@ def lineage(manifest: Mapping[str, Any], environment: Mapping[str, str]) -> tupl
         "data": manifest["data"],
         "image": manifest["image"],
         "revision": manifest["revision"],
-        "job": environment.get("AZUREML_RUN_ID", ""),
+        "run": environment.get("AZUREML_RUN_ID", ""),
         "exact": "yes" if manifest["exact"] else "no",
-        **{f"metric.{key}": repr(value) for key, value in manifest["metrics"].items()},
+        **{f"metrics.{key}": repr(value) for key, value in manifest["metrics"].items()},
     }
     tags = {"model": manifest["model"], "config": manifest["config"]["name"], "framework": "tensorflow"}
     return {key: str(value) for key, value in properties.items() if value}, tags

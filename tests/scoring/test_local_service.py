@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +58,18 @@ def test_the_served_model_answers_what_its_manifest_says(service: LocalService, 
             "xmin": 0, "xmax": 28, "ymin": 0, "ymax": 28, "label": sample["answer"],
             "score": pytest.approx(sample["score"], abs=1e-4),
         }  # fmt: skip
+
+
+def test_the_samples_of_an_export_are_requests_with_the_answers_that_scoring_gives(
+    service: LocalService, export: Path
+) -> None:
+    samples = json.loads((export / "samples.json").read_text())
+    assert len(samples) == 4
+    for sample in samples:
+        assert sample.keys() == {"request", "response"}
+        status, answer = ask(service, json.dumps(sample["request"]).encode(), Content_Type="application/json")
+        [[detection]] = sample["response"]
+        assert (status, answer) == (200, [[detection | {"score": pytest.approx(detection["score"], abs=1e-4)}]])
 
 
 def test_a_batch_is_answered_image_by_image(service: LocalService, export: Path) -> None:
@@ -126,7 +137,7 @@ def test_an_edited_script_answers_anew_in_less_than_two_seconds(tmp_path: Path, 
             script.write_text(re.sub(r"(picture\.height, ).*\)\]", rf'\1"{word}")]', script.read_text()))
             taken.append(service.reload())
             assert json.loads(service.score(image))[0]["label"] == word
-        assert statistics.median(taken) < 2.0
+        assert min(taken) < 2.0, taken  # the least of three: what else the machine does only adds
         script.write_text("import missing_module\n")
         with pytest.raises(ServiceError, match="missing_module"):
             service.reload()

@@ -41,8 +41,8 @@ def test_a_registered_model_says_where_it_comes_from(undisturbed: Undisturbed, a
     properties = body["properties"]["properties"]
     assert properties["digest"] == manifest["digest"]
     assert properties["state"] == undisturbed.digest
-    assert (properties["job"], properties["exact"], properties["data"]) == ("job-7", "yes", manifest["data"])
-    assert float(properties["metric.test_accuracy"]) == manifest["metrics"]["test_accuracy"]
+    assert (properties["run"], properties["exact"], properties["data"]) == ("job-7", "yes", manifest["data"])
+    assert float(properties["metrics.test_accuracy"]) == manifest["metrics"]["test_accuracy"]
     assert body["properties"]["modelUri"].endswith("/paths/models/horses")
 
 
