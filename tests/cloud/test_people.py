@@ -89,7 +89,7 @@ def test_the_tenants_document_says_where_the_keys_are(cloud: LocalCloud, data_pl
 
 
 def test_a_token_of_nobody_is_not_made(cloud: LocalCloud) -> None:
-    with pytest.raises(AssertionError, match="name.* is required"):
+    with pytest.raises(AssertionError, match=r"name.* is required"):
         ask(cloud, roles=["Operator"])
 
 
