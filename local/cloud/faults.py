@@ -18,6 +18,9 @@ from local.cloud.operations import OPERATION_FAULT, OperationFault
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+_CODE, _MESSAGE = "InvalidParameters", "A test asked for this failure."
+
+
 class Kind(enum.StrEnum):
     """What goes wrong. The first three are about one call, the others about the operation that it starts."""
 
@@ -30,7 +33,7 @@ class Kind(enum.StrEnum):
     SLOW_OPERATION = "slow-operation"
     """The operation is in progress for `seconds` before its work begins."""
     FAIL_OPERATION = "fail-operation"
-    """The operation does nothing and its poll answers `status` (400)."""
+    """The operation does nothing and its poll answers `status` (400), or says that it failed, with `code` and `message`."""
     SAYS_SUCCESS_DOES_NOTHING = "import-says-success-does-nothing"
     """The operation does nothing and reports success."""
 
@@ -48,6 +51,9 @@ class Fault:
     status: int = 503
     retry_after: str | None = None
     seconds: float = 0.0
+    code: str = _CODE
+    """Of a failed operation, for example OutOfQuota."""
+    message: str = _MESSAGE
 
     def meets(self, request: web.Request) -> bool:
         """Whether this call is one of those it is for."""
@@ -65,9 +71,7 @@ class Fault:
             case Kind.SLOW_OPERATION:
                 return OperationFault(delay=self.seconds)
             case Kind.FAIL_OPERATION:
-                return OperationFault(
-                    failure=ArmError(self.status, "InvalidParameters", "A test asked for this failure.")
-                )
+                return OperationFault(failure=ArmError(self.status, self.code, self.message))
             case Kind.SAYS_SUCCESS_DOES_NOTHING:
                 return OperationFault(skip_work=True)
             case Kind.STATUS | Kind.LOST_RESPONSE | Kind.SLOW:
@@ -117,6 +121,8 @@ def parse(body: Any) -> Fault:
             status=int(fault.get("status", default_status)),
             retry_after=None if retry_after is None else str(retry_after),
             seconds=float(fault.get("seconds", 0)),
+            code=str(fault.get("code", _CODE)),
+            message=str(fault.get("message", _MESSAGE)),
         )
     except (AttributeError, KeyError, TypeError, ValueError, re.error) as error:
         raise ArmError(400, "InvalidFault", f"{type(error).__name__}: {error}") from error

@@ -12,7 +12,9 @@ from azure.identity import ManagedIdentityCredential
 from azure.mgmt.containerregistry import ContainerRegistryManagementClient
 
 from local import world
+from tests.azurite import Azurite, azurite
 from tests.cloud.images import Pusher
+from tests.cloud.ml_world import Workspace
 from tests.cloud.world import LocalCloud, local_cloud
 
 
@@ -30,6 +32,31 @@ def cloud(running_cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> LocalCl
     running_cloud.admin("DELETE", "faults")
     running_cloud.admin("DELETE", "calls")
     return running_cloud
+
+
+@pytest.fixture(scope="session")
+def ml_storage() -> Iterator[Azurite]:
+    with azurite() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def running_ml_cloud(ml_storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    with local_cloud(tmp_path_factory.mktemp("ml-cloud"), ml_storage) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def workspace(
+    running_ml_cloud: LocalCloud, ml_storage: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workspace]:
+    """A workspace whose files are kept, reachable by clients in this process."""
+    for name, value in running_ml_cloud.environment.items():
+        monkeypatch.setenv(name, value)
+    running_ml_cloud.admin("DELETE", "faults")
+    running_ml_cloud.admin("DELETE", "calls")
+    with requests.Session() as session, ManagedIdentityCredential() as identity:
+        yield Workspace(running_ml_cloud, ml_storage, session, identity)
 
 
 @pytest.fixture
