@@ -31,7 +31,7 @@ class Person:
     id: str
     """`<tenant id>/<object id>` of a token, `key:<name>` of a function key. Never changes, and no client can choose it."""
     name: str
-    """For people to read; whoever owns an account can change it."""
+    """For people to read: a sign-in name, or a client id. An account keeps its id when it gets another name."""
     roles: tuple[str, ...]
     """App roles of the token, or those a setting gives the key."""
     by: Literal["token", "key"]

@@ -68,6 +68,9 @@ def claims(**other: Any) -> dict[str, Any]:
         "tid": TENANT,
         "oid": ALICE,
         "name": "Alice Archer",
+        "preferred_username": "alice@contoso.example",
+        "scp": "user_impersonation",
+        "azp": CLIENT,
         "roles": ["Approver.pro"],
     }
     return {name: value for name, value in (usual | other).items() if value is not None}
@@ -90,7 +93,7 @@ def verify(tenant: Tenant) -> Callable[[str], Any]:
 def test_a_person_is_tenant_and_object_id_with_the_roles_of_the_token(verify: Callable[[str], Any]) -> None:
     person = verify(token())
 
-    assert (person.id, person.name, person.by) == (f"{TENANT}/{ALICE}", "Alice Archer", "token")
+    assert (person.id, person.name, person.by) == (f"{TENANT}/{ALICE}", "alice@contoso.example", "token")
     assert person.roles == ("Approver.pro",)
 
 
@@ -112,11 +115,29 @@ def test_a_token_without_roles_has_none(verify: Callable[[str], Any]) -> None:
 
 
 def test_a_name_is_shown_in_one_line_and_never_identifies(verify: Callable[[str], Any]) -> None:
-    person = verify(token(name="Eve\r\n\x1b[31mAlice " + "x" * 500))
+    person = verify(token(preferred_username="Eve\r\n\x1b[31mAlice " + "x" * 500))
 
     assert person.name.isprintable()
     assert len(person.name) <= 100
     assert person.id.endswith(ALICE)
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        ({"upn": "a@contoso.example"}, "a@contoso.example"),
+        ({"preferred_username": None}, "Alice Archer"),
+        ({"preferred_username": 7, "name": " "}, ALICE),
+        ({"name": None, "preferred_username": None, "scp": None}, CLIENT),
+        ({"name": None, "preferred_username": None, "scp": None, "azp": None, "appid": OTHER}, OTHER),
+        ({"name": None, "preferred_username": None}, ALICE),
+    ],
+    ids=["version 1", "no sign-in name", "neither", "an application", "an application, version 1", "not the client's"],
+)
+def test_people_are_called_as_azure_calls_who_created_something(
+    other: dict[str, Any], name: str, verify: Callable[[str], Any]
+) -> None:
+    assert verify(token(**other)).name == name
 
 
 @pytest.mark.parametrize(

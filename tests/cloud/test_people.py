@@ -44,7 +44,7 @@ def verifier(cloud: LocalCloud, data_plane: requests.Session) -> EntraTokens:
 def test_a_person_is_verified_with_their_roles(version: int, cloud: LocalCloud, verifier: EntraTokens) -> None:
     person = verifier.verified(ask(cloud, name="alice", roles=["Approver.pro", "Operator"], version=version))
 
-    assert (person.name, person.roles) == ("Alice", ("Approver.pro", "Operator"))
+    assert (person.name, person.roles) == ("alice@tidegate.example", ("Approver.pro", "Operator"))
     assert person.id.startswith(f"{world.TENANT}/")
 
 
@@ -61,7 +61,7 @@ def test_the_product_reads_the_keys_where_it_reads_them_on_azure(cloud: LocalClo
 
     done = cloud.run(sys.executable, "-c", _VERIFY, world.TENANT, world.API_CLIENT, token)
 
-    assert "name='Alice', roles=('Approver.pro',)" in done.stdout
+    assert "name='alice@tidegate.example', roles=('Approver.pro',)" in done.stdout
     assert [call["path"] for call in cloud.calls(host="login.microsoftonline.com")] == [KEYS.partition(".com")[2]]
 
 
@@ -101,4 +101,4 @@ def test_the_key_survives_a_restart_and_is_read_by_its_owner_alone(tmp_path: Pat
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     keys = SigningKeys(lambda: json.dumps(first).encode())
     token = SigningKey(path).sign(of_person("alice", [], seconds=60))
-    assert EntraTokens(world.TENANT, world.API_CLIENT, keys).verified(token).name == "Alice"
+    assert EntraTokens(world.TENANT, world.API_CLIENT, keys).verified(token).name == "alice@tidegate.example"

@@ -23,6 +23,8 @@ MAX_NAME = 100
 MAX_ROLES = 64
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_USER = ("upn", "preferred_username", "unique_name", "email", "name")
+_APPLICATION = ("appid", "azp")
 _REQUIRED = ["exp", "nbf", "iss", "aud", "tid", "oid"]
 _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
     (jwt.ExpiredSignatureError, "it has expired"),
@@ -82,16 +84,23 @@ class EntraTokens:
             raise _invalid("its object id is none")
         if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
             raise _invalid("its roles are none")
-        named = (
-            claims.get(claim) for claim in ("name", "preferred_username", "upn", "app_displayname", "azp", "appid")
-        )
-        name = next((_line(each) for each in named if isinstance(each, str) and _line(each)), oid)
-        return Person(f"{tenant}/{oid}", name, tuple(roles[:MAX_ROLES]), "token")
+        return Person(f"{tenant}/{oid}", _name(claims) or oid, tuple(roles[:MAX_ROLES]), "token")
+
+
+def _name(claims: dict[str, Any]) -> str:
+    """As Azure calls whoever created a resource (systemData.createdBy): a user's sign-in name, an application's client id.
+
+    So a registration and an approval can be seen to be by one person. Empty: the token has no name.
+    """
+    is_application = "scp" not in claims and "name" not in claims
+    wanted = _APPLICATION if is_application else _USER
+    return next((line for claim in wanted if (line := _line(claims.get(claim)))), "")
 
 
 def _invalid(words: str) -> NotSignedIn:
     return NotSignedIn(f"token: {words}", is_token=True)
 
 
-def _line(text: str) -> str:
+def _line(value: object) -> str:
+    text = value if isinstance(value, str) else ""
     return "".join(c if c.isprintable() else " " for c in text).strip()[:MAX_NAME]
