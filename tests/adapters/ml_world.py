@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob import generate_container_sas
 
 from tests.adapters.scripted_azure import Identity, ScriptedAzure
 from tests.azurite import ACCOUNT, KEY
@@ -78,7 +79,15 @@ def add_workspace(azure: ScriptedAzure, name: str, container: str, kind: str = "
             "credentials": {"credentialsType": kind},
         }
         azure.resources[place] = {"id": place, "properties": properties}
-        azure.answers[f"POST {place}/listSecrets"] = {"secretsType": "AccountKey", "key": KEY}
+        secret = {"key": KEY} if kind == "AccountKey" else {"sasToken": signature(container, "racwdl")}
+        azure.answers[f"POST {place}/listSecrets"] = {"secretsType": kind, **secret}
+
+
+def signature(container: str, permission: str) -> str:
+    """Of a whole container, good for many years."""
+    return generate_container_sas(
+        ACCOUNT, container, account_key=KEY, permission=permission, expiry="2099-01-01T00:00:00Z"
+    )
 
 
 def add_model(azure: ScriptedAzure, place: str, uri: str, tags: Mapping[str, str] | None = None) -> None:

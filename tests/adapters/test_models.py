@@ -10,7 +10,6 @@ import pytest
 from tests.adapters import ml_world
 from tests.adapters.ml_world import MODEL, add_model, add_workspace, long_uri, stored, upload, version
 from tests.adapters.scripted_azure import Asked, ScriptedAzure, refusal
-from tests.azurite import KEY
 from tidegate.adapters.models import MachineLearningModels
 from tidegate.adapters.storage_account import StorageAccount
 from tidegate.errors import PermanentError, TransientError
@@ -277,18 +276,10 @@ def shared(azure: ScriptedAzure, account: StorageAccount, container: str, state:
 
     def link(asked: Asked) -> dict[str, object]:
         assert asked.json["assetId"] == "azureml://registries/shared/models/digits/versions/7"
-        credential = {"credentialType": "SAS", "sasUri": f"{uri}?{signature(account, container)}"}
+        credential = {"credentialType": "SAS", "sasUri": f"{uri}?{ml_world.signature(container, 'rl')}"}
         return {"blobReferenceForConsumption": {"blobUri": uri, "credential": credential}}
 
     azure.answers[f"POST {PLACE}/datarefs/digits/versions/7"] = link
-
-
-def signature(account: StorageAccount, container: str) -> str:
-    from azure.storage.blob import generate_container_sas
-
-    return generate_container_sas(
-        "tidegatestate", container, account_key=KEY, permission="rl", expiry="2099-01-01T00:00:00Z"
-    )
 
 
 def test_a_version_is_shared_once_and_hashed_where_it_came_to(

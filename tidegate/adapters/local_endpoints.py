@@ -140,7 +140,7 @@ class LocalEndpoints(Endpoints):
     def _endpoint(self, target: Target) -> pathlib.Path:
         if self._folder is None:
             raise PermanentError(
-                "LocalNotEnabled: targets of kind local are not enabled here (TIDEGATE_LOCAL_SERVING_FOLDER)"
+                "LocalNotEnabled: targets of kind local are not enabled here (TIDEGATE_LOCAL_ENDPOINTS)"
             )
         return self._folder / _checked(target.endpoint)
 

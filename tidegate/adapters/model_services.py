@@ -7,11 +7,9 @@ from collections.abc import Mapping
 
 from azure.core.credentials import TokenCredential
 
-from tidegate.adapters import artefacts
 from tidegate.adapters.arm import Arm
-from tidegate.adapters.artefact_places import DEFAULT_DATASTORE, ArtefactPlaces
+from tidegate.adapters.artefact_places import ArtefactPlaces
 from tidegate.adapters.azure_metrics import AzureMetrics
-from tidegate.adapters.blob_folders import Folder
 from tidegate.adapters.container_instances import ContainerInstances
 from tidegate.adapters.deployment_assets import DeploymentAssets
 from tidegate.adapters.local_endpoints import LocalEndpoints
@@ -42,13 +40,8 @@ def model_services(settings: Settings, identity: TokenCredential, secrets: Secre
     places = ArtefactPlaces(workspaces, identity)
     models = MachineLearningModels(workspaces, places, clock.now)
     requests, metrics = ScoringRequests(), AzureMetrics(arm, clock.now)
-
-    def fetch(folder: Folder, workspace_id: str, path: str) -> Folder | None:
-        there = places.in_datastore(workspace_id, DEFAULT_DATASTORE, path)
-        return there if artefacts.copied(folder, there, clock.now()) else None
-
     serving, subnet = settings.serving_identity_id, settings.serving_subnet_id
-    assets = DeploymentAssets(workspaces, models.folder_of, fetch)
+    assets = DeploymentAssets(workspaces, models.folder_of, models.fetch)
     online = OnlineEndpoints(workspaces, assets, requests, metrics, identity, serving)
     groups = ContainerInstances(workspaces, models.folder_of, requests, metrics, serving, subnet)
     servers = LocalEndpoints(settings.local_endpoints, settings.local_python, models.folder_of)
