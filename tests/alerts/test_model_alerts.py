@@ -42,7 +42,7 @@ def told(kind: str, **fields: Any) -> tuple[str, Alert]:
     [
         ("ApprovalNeeded", "approval-needed", "digits:7 waits for an approval: pro"),
         ("ModelRejected", "model-rejected", "digits:7 was rejected and goes no further"),
-        ("DeliveryErrored", "delivery-errored", "digits:7 could not be delivered: there was no answer"),
+        ("DeliveryErrored", "delivery-errored", "digits:7: delivery is stuck, and somebody must look: pro"),
         ("RolloutPaused", "rollout-paused", "digits:7: its rollout is paused: pro"),
         ("RolledBack", "rolled-back", "digits:7 was rolled back: pro"),
     ],
@@ -84,3 +84,9 @@ def test_versions_of_a_model_that_fail_alike_are_one_incident() -> None:
 def test_an_approval_leads_to_the_record_that_waits() -> None:
     assert told("ApprovalNeeded")[1].approval == f"pro/{delivery_news.key(ModelRef('vision', 'digits', '7'))}"
     assert told("RolledBack")[1].approval == ""
+
+
+def test_what_is_wrong_with_two_endpoints_is_two_incidents() -> None:
+    unknown = {"workspace": "", "model": "", "stage": ""}
+    assert told("DeliveryErrored", **unknown)[0] != told("DeliveryErrored", **unknown, endpoint="other")[0]
+    assert told("DeliveryErrored", **unknown)[1].title == "digits:7: delivery is stuck, and somebody must look"

@@ -79,9 +79,9 @@ KINDS: Mapping[str, Kind] = {
     "Tidegate.DeliveryErrored": Kind(
         "delivery-errored",
         "error",
-        "{subject} could not be delivered: there was no answer",
-        "Look at the service that did not answer, then ask for the delivery again by hand.",
-        _MODEL,
+        "{subject}: delivery is stuck, and somebody must look: {stage}",
+        "Read the reason, mend the service or the endpoint that it names, then ask for the delivery again by hand.",
+        (*_MODEL, "endpoint"),
     ),
     "Tidegate.RolloutPaused": Kind(
         "rollout-paused",
