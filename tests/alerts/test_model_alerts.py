@@ -75,10 +75,16 @@ def test_every_approval_is_asked_for_by_a_mail_of_its_own(fields: dict[str, str]
     assert told("ApprovalNeeded", evidence="a")[0] != told("ApprovalNeeded", **{"evidence": "a", **fields})[0]
 
 
-def test_versions_of_a_model_that_fail_alike_are_one_incident() -> None:
-    assert told("RolledBack")[0] == told("RolledBack", version="8")[0]
-    assert told("RolledBack")[0] != told("RolledBack", stage="int")[0]
-    assert told("RolledBack")[0] != told("ModelRejected")[0]
+def test_versions_of_a_model_that_are_rejected_in_a_row_are_one_incident() -> None:
+    assert told("ModelRejected")[0] == told("ModelRejected", version="8")[0]
+    assert told("ModelRejected")[0] != told("ModelRejected", stage="int")[0]
+    assert told("ModelRejected")[0] != told("DeliveryErrored")[0]
+
+
+@pytest.mark.parametrize("kind", ["RolledBack", "RolloutPaused"])
+def test_every_version_that_got_traffic_and_lost_it_is_an_incident_of_its_own(kind: str) -> None:
+    assert told(kind)[0] != told(kind, version="8")[0]
+    assert told(kind)[0] != told(kind, stage="int")[0]
 
 
 def test_an_approval_leads_to_the_record_that_waits() -> None:

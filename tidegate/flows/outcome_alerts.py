@@ -95,7 +95,7 @@ KINDS: Mapping[str, Kind] = {
         "error",
         "{subject} was rolled back: {stage}",
         "What served before serves again. Read the reason before the next delivery; release the endpoint if it is held.",
-        (*_MODEL, "stage"),
+        (*_MODEL, "version", "stage"),  # what served people was worse: nobody waits hours to hear it
     ),
 }
 """By the type of the outcome. Undelivered alerts are none of them: an alert about alerts would go round in circles."""
