@@ -29,6 +29,13 @@ def show_delivery(req: func.HttpRequest) -> func.HttpResponse:
     return answered(lambda: runtime().deliveries.show(req.route_params["id"]))
 
 
+@blueprint.function_name("show_delivery_record")
+@blueprint.route("deliveries/{id}/records/{stage}", methods=["GET"])
+def show_delivery_record(req: func.HttpRequest) -> func.HttpResponse:
+    """The kept record of a stage that the version has passed."""
+    return answered(lambda: runtime().deliveries.record(_id(req), req.route_params["stage"]))
+
+
 @blueprint.function_name("approve_delivery")
 @blueprint.route("deliveries/{id}/approve", methods=["POST"])
 def approve_delivery(req: func.HttpRequest) -> func.HttpResponse:

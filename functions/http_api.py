@@ -4,7 +4,7 @@ import pathlib
 
 import azure.functions as func
 
-from functions.answers import answered, json_body
+from functions.answers import answered, json_body, sender
 from tidegate.bootstrap import runtime
 
 blueprint = func.Blueprint()
@@ -16,7 +16,7 @@ OPENAPI = pathlib.Path(__file__).with_name("openapi.json")
 @blueprint.route("promotions", methods=["POST"])
 def request_promotion(req: func.HttpRequest) -> func.HttpResponse:
     """Ask for a promotion by hand, or for the plan of one."""
-    return answered(lambda: runtime().api.request_promotion(json_body(req), "a function key"))
+    return answered(lambda: runtime().api.request_promotion(json_body(req), runtime().asker(sender(req))))
 
 
 @blueprint.function_name("list_promotions")

@@ -49,7 +49,7 @@ from tidegate.flows.mailing import Mailing
 from tidegate.flows.model_delivery import ModelDelivery
 from tidegate.flows.tag_ownership import TagOwnership
 from tidegate.gates import DEFAULT_ALERTS, Gates, GatesError
-from tidegate.identity import People, key_holders
+from tidegate.identity import People, Shown, key_holders
 from tidegate.intake import Intake
 from tidegate.job_effects import JobEffects, Links
 from tidegate.model_effects import ModelEffects
@@ -106,6 +106,10 @@ class Runtime:
     store: StateStore
     routes: tuple[str, ...] = ()
     """The ways that mails go."""
+
+    def asker(self, sender: Shown) -> str:
+        """How people know who asks. NotSignedIn, Forbidden."""
+        return self.deliveries.people.identify(sender).name
 
     def health(self) -> Answer:
         """Sound, since it was made; storage answers; and how alerts are. TransientError: storage does not answer.

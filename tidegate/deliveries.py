@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -31,6 +33,7 @@ from tidegate.flows.rollout_messages import HoldRequested, ReleaseRequested, Rol
 from tidegate.flows.stage_approval import evidence, forbidden, refusal
 from tidegate.gates import Gates
 from tidegate.identity import OPERATOR, Person, require_role
+from tidegate.model_effects import RECORDS
 from tidegate.model_ports import Models, RegisteredModel
 from tidegate.ports import AuditRow, Clock, Summary
 from tidegate.records import record_id
@@ -41,6 +44,10 @@ SHOWN = {name: re.sub(r"^(Model|Delivery)|Model$", "", name) for name in STATES}
 """What the states of the flow are called to people: `ModelRejected` is Rejected, `DeliveryRolledBack` RolledBack."""
 
 
+MAX_RECORD = 1 << 20
+"""Bytes of a model record that are read; one has a few thousand."""
+
+_log = logging.getLogger("tidegate.deliveries")
 _ACTS = {"rollback": RollbackRequested, "hold": HoldRequested, "release": ReleaseRequested}
 
 
@@ -133,6 +140,18 @@ class Deliveries:
         state: endpoint_states.State = record.state  # type: ignore[assignment]  # the flow of the key has these
         return state
 
+    def record(self, found: DeliveryFound, stage: str) -> bytes:
+        """The kept record of a stage. NotFound: the version has not passed it, or the record is gone."""
+        delivery = delivery_of(found.state)
+        passed = next((each for each in (delivery.passed if delivery else ()) if each.stage == stage), None)
+        if delivery is None or passed is None or not passed.record:
+            raise NotFound(f"stage: there is no record of a stage called {_shown(stage)}")
+        model, name = delivery.model, passed.record.rpartition("/")[2]
+        data = self.runner.evidence.get(f"{RECORDS}/{model.workspace}/{model.name}/{model.version}/{name}", MAX_RECORD)
+        if data is None:
+            raise NotFound(f"stage: the record of {stage} is not among the evidence any more")
+        return data
+
     # Deciding --------------------------------------------------------------------------------------------------------
 
     def decide(self, found: DeliveryFound, verdict: Verdict, person: Person) -> bool:
@@ -151,6 +170,7 @@ class Deliveries:
             after = self.state(key)
             if not _is_so(after, decided):
                 raise Refused(refusal(after, decided) or "it changed meanwhile: look at it again")
+        _say(verdict.answer, key, person)
         return True
 
     def _is_recorded(self, key: str, decided: Decided, before: int) -> bool:
@@ -172,6 +192,7 @@ class Deliveries:
         for stage in stages:
             event = _ACTS[action.act](stage.target, person.name, action.reason, now)
             self.runner.deliver(endpoint_key(stage.target), event)
+            _say(action.act, endpoint_key(stage.target), person)
         return tuple(stage.name for stage in stages)
 
     def _concerned(self, found: DeliveryFound, action: Action) -> Iterator[Stage]:
@@ -185,6 +206,15 @@ class Deliveries:
         if not stages:
             raise Refused(f"{action.act}: the version serves nowhere, and is on its way to no endpoint")
         yield from stages
+
+
+def _say(what: str, key: str, person: Person) -> None:
+    """Who it was by an id that never changes: the history of a record has their name."""
+    _log.info("%s", json.dumps({"decided": what, "key": key, "person": person.id, "name": person.name}))
+
+
+def _shown(text: str) -> str:
+    return ascii(text[:80])
 
 
 def stages_of(state: State) -> tuple[Stage, ...]:

@@ -7,6 +7,7 @@ here, and their word counts as far as their roles go.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -55,6 +56,10 @@ class DeliveryApi:
     def show(self, identity: str) -> Answer:
         """One delivery: state, stages, what is to be decided, history."""
         return Answer(delivery_views.delivery_json(self.deliveries.one(identity)))
+
+    def record(self, identity: str, stage: str) -> Answer:
+        """The kept in-toto statement of a stage that the version has passed, as it is."""
+        return Answer(json.loads(self.deliveries.record(self.deliveries.one(identity), stage)))
 
     def decide(self, identity: str, answer: Literal["approve", "reject"], body: Any, shown: Shown) -> Answer:
         """A yes or a no. Twice: the second changes nothing and says so."""

@@ -270,6 +270,18 @@ def test_a_mirrored_step_shows_as_one() -> None:
     assert weights == {"live": {"litter:6": 100}, "mirror": {"litter:7": 20}}
 
 
+def test_the_record_of_a_stage_is_read_as_it_was_kept() -> None:
+    world = DeliveryWorld()
+    world.is_at(STATES["delivered"])
+    world.evidence.put("models/ml-dev/litter/7/dev.json", b'{"_type": "statement"}', "application/json")
+
+    assert world.api.record(ID, "dev").body == {"_type": "statement"}
+    with pytest.raises(NotFound, match="not among the evidence"):
+        world.api.record(ID, "int")
+    with pytest.raises(NotFound, match="no record"):
+        world.api.record(ID, "../dev")
+
+
 def test_a_promotion_is_no_delivery() -> None:
     world = DeliveryWorld()
     world.serves(DEV, SettledEndpoint(champion(), 3))
