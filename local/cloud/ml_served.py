@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
+import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ from local.cloud.ml_storage import MlStorage
 
 RESTARTS = 5
 """In a row; after that it stays down, as a pod that crashes again and again in effect does."""
+_STEADY_S = 60
+"""A server that lived so long before it died begins a new row."""
 DRAIN_S = 30
 """What requests in flight have before their server is ended."""
+_LOG_LENGTH = 2**18
 _APP = "/var/azureml-app"
 """Where Azure ML puts code and models in a container; in the variables of a deployment it stands for the server's own folder."""
 _log = logging.getLogger(__name__)
@@ -81,12 +85,15 @@ class Served:
         return self._earlier + self._server.log()
 
     async def _keep_up(self) -> None:
-        while self.restarts < RESTARTS:
+        row = 0
+        while row < RESTARTS:
+            began = time.monotonic()
             code = await self._server.wait()
+            row = 1 if time.monotonic() - began > _STEADY_S else row + 1
             await self._server.stop(0)
             self.restarts += 1
-            self._earlier = (self.log() + f"The process ended with {code}; it is started again.\n")[-(2**18) :]
-            await asyncio.sleep(0.2 * 2 ** (self.restarts - 1))
+            self._earlier = (self.log() + f"The process ended with {code}; it is started again.\n")[-_LOG_LENGTH:]
+            await asyncio.sleep(0.2 * 2 ** (row - 1))
             self._server = Server(self._launch)
             try:
                 await self._server.start(self._session)

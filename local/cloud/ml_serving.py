@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from azure.core.exceptions import ServiceRequestError
 
 from local.cloud.core import Cloud
 from local.cloud.errors import ArmError
@@ -32,6 +34,7 @@ _FAULTS = (
 """What the inference server writes -> the code that Azure ML has for it."""
 _RAISED = re.compile(r"((?!azureml_inference_server_http\.)\w[\w.]*(?:Error|Exception|Exit|Interrupt)\b.*)")
 """A line of a log that says what the scoring script raised, the server's own wrapping left out."""
+_STORAGE_LIMIT_S = 60
 _log = logging.getLogger(__name__)
 
 
@@ -128,7 +131,7 @@ class Serving:
 
     async def _again(self, endpoint: Endpoint, deployment: Deployment) -> None:
         try:
-            await self.bring_up(endpoint, deployment, deployment.serves or deployment.body)
+            await self._once_storage_answers(endpoint, deployment, deployment.serves or deployment.body)
         except ArmError as error:
             deployment.failed(error)
         except Exception as error:  # noqa: BLE001  one deployment must not keep the others down
@@ -137,6 +140,17 @@ class Serving:
         else:
             deployment.state, deployment.serves = "Succeeded", deployment.serves or deployment.body
         self._online.save()
+
+    async def _once_storage_answers(self, endpoint: Endpoint, deployment: Deployment, body: dict[str, Any]) -> None:
+        """The parts of the local stack start together, and the storage account may be the last of them."""
+        deadline = time.monotonic() + _STORAGE_LIMIT_S
+        while True:
+            try:
+                return await self.bring_up(endpoint, deployment, body)
+            except ServiceRequestError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.5)
 
 
 def fault(log: str, fallback: str) -> tuple[str, str]:

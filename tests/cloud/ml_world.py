@@ -88,9 +88,9 @@ class Workspace:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
-    def endpoint(self, **properties: Any) -> Endpoint:
+    def endpoint(self, name: str = "", **properties: Any) -> Endpoint:
         """A new one that is ready."""
-        one = Endpoint(self, f"digits-{uuid.uuid4().hex[:8]}")
+        one = Endpoint(self, name or f"digits-{uuid.uuid4().hex[:8]}")
         assert self.done(one.put({}, **properties))["status"] == "Succeeded"
         return one
 

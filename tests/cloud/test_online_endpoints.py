@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from azure.identity import ManagedIdentityCredential
 
+from tests.azurite import Azurite
 from tests.cloud.ml_world import SCRIPT, Endpoint, Load, Workspace, total
-from tests.cloud.world import eventually
+from tests.cloud.world import eventually, local_cloud
 
 pytestmark = pytest.mark.stack
 
@@ -254,6 +259,30 @@ def test_what_is_deleted_by_hand_is_gone_with_its_process(workspace: Workspace) 
     assert not alive(pid)
     workspace.cloud.admin("DELETE", f"endpoints/{endpoint.name}")
     assert workspace.arm("GET", endpoint.path).status_code == 404
+
+
+def test_what_served_serves_again_after_the_stand_in_was_stopped(
+    ml_storage: Azurite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids = []
+    for wanted in (None, "blue"):
+        with local_cloud(tmp_path, ml_storage) as cloud, requests.Session() as session:
+            for name, value in cloud.environment.items():
+                monkeypatch.setenv(name, value)
+            workspace = Workspace(cloud, ml_storage, session, ManagedIdentityCredential())
+            endpoint = Endpoint(workspace, "digits-kept") if wanted else workspace.endpoint(name="digits-kept")
+            if wanted is None:
+                endpoint.deploy("blue")
+                endpoint.shift({"blue": 100})
+            eventually(functools.partial(_answers, endpoint), "it does not answer", 60)
+            assert endpoint.ask().json()["answer"] == "blue"
+            pids.append(endpoint.process("blue")["pid"])
+        assert not alive(pids[-1])
+    assert len(set(pids)) == 2
+
+
+def _answers(endpoint: Endpoint) -> bool:
+    return endpoint.ask().status_code == 200
 
 
 def test_a_registry_that_lacks_the_image_fails_the_deployment(pair: Endpoint) -> None:
