@@ -102,6 +102,9 @@ param sshPublicKey string = ''
 @description('Optional. Whether there is an Azure ML registry to move models through.')
 param deployModelRegistry bool = true
 
+@description('Optional. Whether gates test images on clusters (`runner: azure-ml`): nodes of clusters may then pull images of staging, which nobody has tested yet.')
+param testImagesOnClusters bool = false
+
 @description('Optional. Traffic of each endpoint as it is now; infra/scripts/deploy reads it.')
 param endpointTraffic object = {}
 
@@ -976,6 +979,13 @@ module optionalRoles 'modules/roles.bicep' = {
         {
           key: 'image-task'
           id: trainingImageTask!.outputs.principalId
+          type: 'ServicePrincipal'
+        }
+      ] : [],
+      testImagesOnClusters ? [
+        {
+          key: 'image-test-cluster'
+          id: trainingIdentity.outputs.principalId
           type: 'ServicePrincipal'
         }
       ] : [],
