@@ -11,10 +11,10 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
-import subprocess
 import time
 
 FILES = "files"
@@ -27,8 +27,9 @@ def post_worker_init(worker):
     """The script's init has returned."""
     pathlib.Path(__file__).with_name("ready").touch(exist_ok=True)
 '''
-_SHOWN = 20
-"""Lines of the log that say why a server ended."""
+_SHOWN = 200
+"""Lines at the end of the log in which it says why."""
+_ERROR = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(?:Error|Exception)\b(?:: .*)?\Z")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,19 +59,19 @@ def start(place: pathlib.Path, python: str, model: str, script: str, variables: 
     (place / _READY).unlink(missing_ok=True)
     entry = place / FILES / script
     command = [python, "-m", "gunicorn", "--config", str(place / _CONFIG), "--bind", f"127.0.0.1:{port}"]
-    command += ["--timeout", "300", "--reload", "--reload-extra-file", str(entry)]
+    command += ["--timeout", "300", "--chdir", str(place), "--reload", "--reload-extra-file", str(entry)]
     command.append("azureml_inference_server_http.server.entry:app")
     created = time.time()
-    with (place / _LOG).open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=place,
-            env=_environment(place, entry, variables),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    server = Server(process.pid, _began(process.pid), port, model, script, created)
+    log = (os.POSIX_SPAWN_OPEN, 1, str(place / _LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    # A session of its own, and no object of subprocess, which would be told off for a server that outlives it.
+    pid = os.posix_spawnp(
+        python,
+        command,
+        _environment(place, entry, variables),
+        file_actions=[log, (os.POSIX_SPAWN_DUP2, 1, 2)],
+        setsid=True,
+    )
+    server = Server(pid, _began(pid), port, model, script, created)
     written = place / f"{_STATE}.part"
     written.write_text(json.dumps({**dataclasses.asdict(server), "variables": variables}))
     written.replace(place / _STATE)
@@ -101,9 +102,10 @@ def stop(place: pathlib.Path) -> None:
 
 
 def last_words(place: pathlib.Path) -> str:
-    """The end of its log, in one line."""
-    lines = (place / _LOG).read_text(errors="replace").splitlines()[-_SHOWN:]
-    return " | ".join(line.strip() for line in lines if line.strip())[-1000:]
+    """Why it ended: the errors at the end of its log, or its last lines where there are none."""
+    lines = [line.strip() for line in (place / _LOG).read_text(errors="replace").splitlines()[-_SHOWN:]]
+    errors = list(dict.fromkeys(line for line in lines if _ERROR.match(line)))
+    return " | ".join(errors[-2:] or [line for line in lines if line][-5:])[-1000:]
 
 
 def seconds_to_ready(place: pathlib.Path, server: Server) -> float | None:
@@ -122,13 +124,14 @@ def peak_memory(server: Server) -> int | None:
 
 def _environment(place: pathlib.Path, entry: pathlib.Path, variables: dict[str, str]) -> dict[str, str]:
     """Nothing of this process's own settings and secrets."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     own = {
         "AML_APP_ROOT": str(entry.parent),
         "AZUREML_ENTRY_SCRIPT": entry.name,
         "AZUREML_MODEL_DIR": str(place / FILES),
         "AML_APP_INSIGHTS_ENABLED": "false",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(place),  # where gunicorn keeps its control socket
     }
     return kept | variables | own
 
@@ -139,6 +142,8 @@ def _is_newer(script: pathlib.Path, state: pathlib.Path) -> bool:
 
 def _began(pid: int) -> str:
     """Start of a process in the kernel's ticks; empty: there is none, or it has ended."""
+    with contextlib.suppress(ChildProcessError):  # a child of ours that has ended is no more than its exit status
+        os.waitpid(pid, os.WNOHANG)
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
