@@ -43,6 +43,16 @@ def submit(site: Site, workspace: str, name: str, command: str, **properties: An
         raise RuntimeError(f"job {name}: {answer}")
 
 
+def environment(site: Site, workspace: str, name: str, image: str) -> str:
+    """Register an environment that is an image; gives what `submit` names it by. RuntimeError: it is refused."""
+    place = f"{name}/versions/1"
+    path = job_path(workspace).replace("/jobs", f"/environments/{place}")
+    answer = arm(site, "PUT", path, {"properties": {"image": image}})
+    if answer[0] not in (200, 201):
+        raise RuntimeError(f"environment {name}: {answer}")
+    return place
+
+
 def job(site: Site, workspace: str, name: str) -> dict[str, Any] | None:
     """The job's properties; None: there is none."""
     status, body = arm(site, "GET", job_path(workspace, name))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 import uuid
 
-from local import job_site
+from local import job_site, world
 from local.site import send
 from tests.e2e.conftest import Scene
 
@@ -57,7 +56,10 @@ def test_an_evicted_run_goes_on_from_its_checkpoint(scene: Scene) -> None:
     name = f"train-{uuid.uuid4().hex[:8]}"
     _train(scene, name, tags={"team": "vision"})
     assert job_site.until(lambda: _is(scene, name, "Running"), 20)
-    time.sleep(1.5)  # it makes steps meanwhile
+    checkpoint = (
+        scene.site.stack.state / "cloud" / "machine-learning" / "datastores" / "models" / "paths" / name / "step"
+    )
+    assert job_site.until(lambda: checkpoint.exists() and int(checkpoint.read_text() or 0) > 5, 20)
     job_site.evict(scene.site, "vision", name)
     successor = f"{name}-attempt-1"
     assert job_site.until(lambda: _is(scene, successor, "Completed"), 40), job_site.job(scene.site, "vision", successor)
@@ -133,6 +135,24 @@ def test_a_rejected_image_becomes_a_mail_too(scene: Scene) -> None:
     assert mails[0]["subject"] == f"[Tidegate] {repository}:v1 was rejected and stays in staging"
     assert "exit status 7" in mails[0]["text"]
     assert mails[0]["to"] == "on-call@team.example"
+
+
+def test_the_mail_says_whether_the_image_of_a_run_is_one_that_was_promoted(scene: Scene) -> None:
+    repository = scene.repository("moving")
+    image = scene.push(repository, "v1")
+    assert scene.wait(repository, image.digest)["state"] == "Promoted"
+    for registry, digest, words in (
+        (world.HEALTHY, image.digest, "(in healthy)"),
+        (world.STAGING, image.digest, "(not from the healthy registry)"),
+        (world.HEALTHY, f"sha256:{'0' * 64}", "(NOT in healthy)"),
+    ):
+        name = f"image-{uuid.uuid4().hex[:8]}"
+        address = f"{world.login_server(registry)}/{repository}@{digest}"
+        environment = job_site.environment(scene.site, "vision", name, address)
+        job_site.submit(scene.site, "vision", name, "exit 3", environment=environment, experimentName=name)
+        mails = job_site.until(lambda name=name: job_site.mails(scene.site, name), 60)  # type: ignore[misc]
+        assert mails, f"no mail about {name}"
+        assert f"{address} {words}" in mails[0]["text"]
 
 
 def test_an_image_is_tested_by_a_job_on_its_cluster(scene: Scene) -> None:
