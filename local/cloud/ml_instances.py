@@ -14,14 +14,18 @@ _MACHINES = {
     "standard_ds2_v2": 7,
     "standard_ds3_v2": 14,
     "standard_ds4_v2": 28,
+    "standard_ds5_v2": 56,
     "standard_f2s_v2": 4,
     "standard_f4s_v2": 8,
     "standard_f8s_v2": 16,
+    "standard_f16s_v2": 32,
     "standard_e2s_v3": 16,
     "standard_e4s_v3": 32,
+    "standard_e8s_v3": 64,
     "standard_d2as_v4": 8,
     "standard_d4as_v4": 16,
     "standard_nc4as_t4_v3": 28,
+    "standard_nc8as_t4_v3": 56,
     "standard_nc6s_v3": 112,
 }
 """GiB, of Azure's published sizes; those that managed online endpoints list and this project names."""

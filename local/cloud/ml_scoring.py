@@ -73,6 +73,8 @@ class _Scoring:
         body = await request.read()
         name = request.headers.get(_CHOSEN, "").lower() or self._draw(endpoint, endpoint.traffic)
         served = self._serving.served(endpoint, name) if name else None
+        if served is None and name in endpoint.deployments:
+            return _failed(502, "no server", b"The deployment has no server.")
         if served is None:
             words = f"There is no deployment '{name}'." if name else "No deployment has traffic."
             return _refused(404, words)

@@ -171,6 +171,10 @@ def test_a_trained_model_is_registered_served_asked_and_deleted(
 
     made.traffic = {}
     client.online_endpoints.begin_create_or_update(made).result()
+    # Why nothing of this project asks by `invoke`: the name of a deployment stays in the headers of its later calls.
+    client.online_endpoints.invoke(name, request_file=str(asked), deployment_name="blue")
+    assert requests.post(made.scoring_uri, json={}, headers=headers, timeout=30).status_code == 404
+    assert json.loads(client.online_endpoints.invoke(name, request_file=str(asked))) == samples[0]["response"]
     client.online_deployments.begin_delete(name="blue", endpoint_name=name).result()
     client.online_endpoints.begin_delete(name=name).result()
     assert name not in [each.name for each in client.online_endpoints.list()]
