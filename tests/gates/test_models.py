@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.gates.refused import cases
@@ -483,6 +483,83 @@ def test_the_defaults_in_the_schema_are_the_defaults(tmp_path: Path) -> None:
     assert long == one_stage(tmp_path, approval={})
     samples = MODEL_SCHEMA["serve"]["properties"]["samples"]["default"]
     assert one(tmp_path).serve == one(tmp_path, serve={**MODEL["serve"], "samples": samples}).serve
+
+
+def some(*good: Any, bad: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
+    """Mostly a good value; now and then a bad one, or what is good nowhere."""
+    wrong = [*bad, "", None, [], {}, -1, True, "x y"]
+    return st.integers(0, 29).flatmap(lambda dice: st.sampled_from(wrong if dice == 0 else good))
+
+
+SPANS = some("1s", "5m", "14d", "99999s", bad=("0s", "15d", "1w", 5))
+SHARES = some("1%", "10%", "99.999%", "100%", bad=("0%", "1%%", "100.1%"))
+DRAWN_STAGES = st.fixed_dictionaries(
+    {
+        "name": some("dev", "pro-1", bad=("Dev",)),
+        "workspace": some("vision", "rg/vision", f"{SUBSCRIPTION}/r.g-1/Vision_1", bad=("a", "r./vision", "a/b/c")),
+        "endpoint": some("digits", "a1b", "a-b-c", "a" * 32, bad=("a-", "1ab", "a" * 33)),
+        "target": some("managed", {"kubernetes": "aks"}, bad=("local", "container-instance", {"kubernetes": "a_b"})),
+        "instance": st.fixed_dictionaries(
+            {
+                "type": some("Standard_DS2_v2", "gpu", bad=("1a",)),
+                "cpu": some(1, 0.5, 416, bad=(0,)),
+                "memory": some("16Mi", "7Gi", "12288Gi", bad=("15Mi",)),
+            },
+            optional={"count": some(1, 100, bad=(101, 1.5))},
+        ),
+    },
+    optional={
+        "fit": st.fixed_dictionaries(
+            {},
+            optional={
+                "memory": SHARES,
+                "latency": some("200ms", "1s", bad=("0s", 5)),
+                "startup": SPANS,
+                "size": some("1Ki", "2Gi", bad=("1",)),
+            },
+        ),
+        "traffic": some(
+            ["100%"], ["mirror  50%", "1%", "100%"], ["mirror 10%", "100%"], bad=(["101%"], ["mirror 51%", "100%"])
+        ),
+        "analysis": st.fixed_dictionaries(
+            {},
+            optional={
+                "window": SPANS,
+                "requests": some(1, 1_000_000, bad=(0,)),
+                "latency": some(0.1, 2, 100, bad=(101,)),
+                "shift": SHARES,
+            },
+        ),
+        "soak": SPANS,
+        "approval": st.fixed_dictionaries(
+            {},
+            optional={
+                "quorum": some(1, 10, bad=(11,)),
+                "roles": some(["Approver.pro"], ["a", "b"], bad=(["a", "a"], ["-"])),
+                "expires": SPANS,
+            },
+        ),
+        "freeze": some(["Fri 16:00 - Mon 08:00"], ["FRI 00:00 - sat 23:59"], bad=(["Fri 16:00-Mon 08:00"],)),
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each drawn file is written; one place, because Hypothesis draws many within one test."""
+    return tmp_path_factory.mktemp("drawn")
+
+
+@settings(deadline=None, max_examples=200)
+@given(keys=DRAWN_STAGES)
+def test_the_schema_takes_every_stage_that_the_loader_takes(keys: dict[str, Any], drawn: Path) -> None:
+    try:
+        read(drawn, model(stages=[keys]))
+        accepted = True
+    except GatesError:
+        accepted = False
+    event(f"the loader accepts: {accepted}")
+    assert editors_accept(text_of(model(stages=[keys]))) >= accepted
 
 
 @settings(deadline=None, max_examples=200)
