@@ -156,6 +156,7 @@ class _Deployments:
             "pid": served.server.pid,
             "port": served.server.port,
             "restarts": served.restarts,
+            "inFlight": served.in_flight,
             "startedSeconds": served.server.started_s,
             "memory": now_bytes,
             "peak": peak,

@@ -38,7 +38,8 @@ class Served:
         self._session = session
         self._server = Server(launch)
         self._watch: asyncio.Task[None] | None = None
-        self._in_flight = 0
+        self.in_flight = 0
+        """Requests that it is busy with."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._earlier = ""
@@ -67,13 +68,13 @@ class Served:
     @contextlib.asynccontextmanager
     async def request(self) -> AsyncIterator[Server]:
         """Counts the request as in flight; gives the server to ask, which may be down."""
-        self._in_flight += 1
+        self.in_flight += 1
         self._idle.clear()
         try:
             yield self._server
         finally:
-            self._in_flight -= 1
-            if not self._in_flight:
+            self.in_flight -= 1
+            if not self.in_flight:
                 self._idle.set()
 
     @property

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import os
 from collections.abc import Iterator
@@ -116,6 +118,21 @@ def test_no_request_is_lost_while_traffic_shifts_and_the_old_deployment_goes(wor
     assert deleted["status"] == "Succeeded"
     assert {status for status, _ in load.answers} == {200}
     assert {name for _, name in load.answers[-20:]} == {"green"}
+
+
+def test_requests_in_flight_are_answered_before_their_deployment_goes(workspace: Workspace) -> None:
+    """Those that wait for the one worker too: the server alone, told to end, would finish no more than the first."""
+    endpoint = workspace.endpoint()
+    endpoint.deploy("blue")
+    key = endpoint.key()
+    with concurrent.futures.ThreadPoolExecutor() as threads, requests.Session() as session:
+        other = dataclasses.replace(endpoint, workspace=dataclasses.replace(workspace, session=session))
+        asked = [threads.submit(other.ask, {"sleep": 0.5}, "blue", key) for _ in range(3)]
+        eventually(lambda: endpoint.process("blue")["inFlight"] == 3, "the requests are not there")
+        deleted = workspace.done(workspace.arm("DELETE", f"{endpoint.path}/deployments/blue"))
+        assert [each.result(30).status_code for each in asked] == [200, 200, 200]
+    assert deleted["status"] == "Succeeded"
+    assert endpoint.ask(deployment="blue").status_code == 404
 
 
 # Changes ----------------------------------------------------------------------------------------------------------------
