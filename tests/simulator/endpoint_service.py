@@ -79,6 +79,9 @@ class EndpointService(FakePort, Endpoints):
         self.deployments: dict[str, Deployment] = {}
         self.changes: list[tuple[str, str, Weights]] = []
         """What, which deployment, and the weights after it."""
+        self.before: list[Weights] = []
+        """The weights before each change."""
+        self._seen_weights = NOTHING
         self._busy_until = clock.now()
 
     def nature(self, candidate: Candidate) -> Nature:
@@ -156,10 +159,7 @@ class EndpointService(FakePort, Endpoints):
             raise PermanentError(f"BadArgument: {names} are not all there and ready")
         if sum(percent for _, percent in weights.live) not in (0, 100):
             raise PermanentError("BadArgument: traffic must add up to 0 or 100")
-        if weights != self.weights:
-            self.weights = weights
-            self._busy_until = self._clock.now() + datetime.timedelta(seconds=self._shift_seconds)
-            self._changed("shifted", "")
+        self.divide_as_asked(weights)
 
     @override
     @call
@@ -207,6 +207,12 @@ class EndpointService(FakePort, Endpoints):
 
     # Inside ----------------------------------------------------------------------------------------------------------
 
+    def divide_as_asked(self, weights: Weights) -> None:
+        if weights != self.weights:
+            self.weights = weights
+            self._busy_until = self._clock.now() + datetime.timedelta(seconds=self._shift_seconds)
+            self._changed("shifted", "")
+
     def deployment_state(self, name: str) -> str:
         found = self.deployments.get(name)
         if found is None:
@@ -231,3 +237,5 @@ class EndpointService(FakePort, Endpoints):
 
     def _changed(self, what: str, deployment: str) -> None:
         self.changes.append((what, deployment, self.weights))
+        self.before.append(self._seen_weights)
+        self._seen_weights = self.weights

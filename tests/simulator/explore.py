@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import override
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, override
 
 from tests.simulator.installation import NO_BUG, Bug
 from tests.simulator.run import Kind, Run
@@ -69,6 +69,11 @@ class Explored:
 
 def explore(scenario: Scenario, bounds: Bounds, bug: Bug = NO_BUG, limit: int = 100_000) -> Explored:
     """Every schedule within the bounds, fewest deviations first, up to the first that fails or the limit."""
+    return explore_runs(lambda: Run(scenario, bug), bounds, limit)
+
+
+def explore_runs(make: Callable[[], Any], bounds: Bounds, limit: int = 100_000) -> Explored:
+    """The same for any kind of run that plays, offers options, counts and traces as `Run` does."""
     explored = Explored()
     level: list[tuple[tuple[tuple[int, int], ...], Bounds]] = [((), bounds)]
     while level:
@@ -78,7 +83,7 @@ def explore(scenario: Scenario, bounds: Bounds, bug: Bug = NO_BUG, limit: int = 
                 return explored
             explored.schedules += 1
             search = _Schedule(dict(deviations), left)
-            explored.failure = play(scenario, bug, search, deviations, explored.counts)
+            explored.failure = play(make(), search, deviations, explored.counts)
             if explored.failure:
                 return explored
             following += [((*deviations, each), rest) for each, rest in search.branches]
@@ -87,15 +92,8 @@ def explore(scenario: Scenario, bounds: Bounds, bug: Bug = NO_BUG, limit: int = 
     return explored
 
 
-def play(
-    scenario: Scenario,
-    bug: Bug,
-    search: _Schedule,
-    deviations: tuple[tuple[int, int], ...],
-    counts: Counter[str],
-) -> Failure | None:
+def play(run: Any, search: _Schedule, deviations: tuple[tuple[int, int], ...], counts: Counter[str]) -> Failure | None:
     """One run; the failure, if there is one."""
-    run = Run(scenario, bug)
     try:
         run.play(search.choose)
     except AssertionError as violation:
@@ -114,12 +112,12 @@ class _Schedule:
         self._left = left
         self.branches: list[tuple[tuple[int, int], Bounds]] = []
 
-    def choose(self, number: int, run: Run) -> int:
+    def choose(self, number: int, run: Any) -> int:
         if number > self._last and self._left:
             self.branches += self._further(number, run)
         return self._deviations.get(number, 0)
 
-    def _further(self, number: int, run: Run) -> Iterator[tuple[tuple[int, int], Bounds]]:
+    def _further(self, number: int, run: Any) -> Iterator[tuple[tuple[int, int], Bounds]]:
         if self._left.port not in ("", run.port):
             return
         for index, option in enumerate(run.options()):

@@ -220,9 +220,11 @@ class ShiftingTraffic:
     wanted: Weights
     since: datetime.datetime
     taken: bool = False
-    """Whether the service has taken the request."""
+    """Whether the service has answered the request."""
     checks: int = 0
     asks: int = 1
+    refused: str = ""
+    """Why the request was refused; empty: it was not."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -48,11 +48,20 @@ def shifted(state: ShiftingTraffic, event: Answer) -> Step:
             return _read_back(state, weights, at)
         case EndpointLost(reason=reason, at=at) if state.taken:
             return _lost(state, reason, at)
-        case CommandRefused(reason=reason, at=at) | CommandErrored(reason=reason, at=at):
-            is_silent = isinstance(event, CommandErrored)
-            return _trouble(state, f"the traffic could not be moved: {reason}", at, is_silent=is_silent)
+        case CommandRefused() | CommandErrored():
+            return _refused(state, event)
         case _:
             return Decision(state)
+
+
+def _refused(state: ShiftingTraffic, event: CommandRefused | CommandErrored) -> Step:
+    """Why it was refused is seen by a look: the endpoint may be gone, which is no fault of the candidate's."""
+    reason = f"the traffic could not be moved: {event.reason}"
+    is_silent, is_left = isinstance(event, CommandErrored), isinstance(state.course, Rollout) and state.course.leaving
+    if is_silent or is_left or state.taken:
+        return _trouble(state, reason, event.at, is_silent=is_silent)
+    after = dataclasses.replace(state, attempt=state.attempt + 1, refused=reason)
+    return moves.read_back(after, 1, event.at)
 
 
 def _taken(state: ShiftingTraffic, at: datetime.datetime) -> Step:
@@ -65,6 +74,8 @@ def _taken(state: ShiftingTraffic, at: datetime.datetime) -> Step:
 def _read_back(state: ShiftingTraffic, found: Weights, at: datetime.datetime) -> Step:
     book, course, attempt = state.book, state.course, state.attempt
     if not books.is_same(found, state.wanted):
+        if state.refused:
+            return _trouble(state, state.refused, at)
         if state.asks < SHIFT_ASKS:
             return moves.shift_again(state, at)
         return _trouble(state, f"{_CONTENDED}: {books.shown(found)}, not {books.shown(state.wanted)}", at)
@@ -176,6 +187,8 @@ def _soaked(state: WatchingTraffic, verdict: Judgement, at: datetime.datetime, i
     """The old deployment is still warm: what turns out worse goes back to it at once."""
     book, course, soak = state.book, state.course, state.course.wish.stage.soak
     took = seconds(state.since, at)
+    if book.hold is not None and took >= soak:
+        return moves.hold_still(book, course, state.attempt + 1, f"held; {_said(verdict)}")
     if book.hold is not None:
         return moves.look_at_step(state, soak_look(soak, state.since, at))
     match verdict:
