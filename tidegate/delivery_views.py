@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from typing import Any
 
@@ -103,6 +104,7 @@ def _stage_json(found: DeliveryFound, delivery: Delivery, stage: Stage) -> dict[
         ],
         "reason": passed.reason if passed else None,
         "record": passed.record or None if passed else None,
+        "measured": dataclasses.asdict(passed.measured) if passed and passed.measured else None,
         "endpoint": endpoint_json(state) if state is not None else None,
     }
 

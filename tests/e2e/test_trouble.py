@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local import world
-from tests.e2e.conftest import Scene
+from tests.e2e.conftest import Scene, kill_workers
 
 IMPORT = rf"registries/{world.HEALTHY}/importImage"
 
@@ -87,24 +85,11 @@ def test_a_worker_killed_in_the_middle_of_a_promotion_changes_nothing_in_the_end
     _fault(scene, {"method": "POST", "path": IMPORT, "count": 1}, {"kind": "slow-operation", "seconds": 2})
     image = scene.push(repository, "v1")
     scene.wait(repository, image.digest, "Importing")
-    assert _kill_workers(scene) >= 1
+    assert kill_workers(scene.site) >= 1
     assert scene.until(lambda: scene.site.api("GET", "/health").status == 200 or None), "no worker came back"
     assert scene.wait(repository, image.digest, within=120)["state"] == "Promoted"
     assert scene.healthy(repository, "v1") == image.digest
     assert len(scene.site.referrers(world.HEALTHY, repository, image.digest)) == 1
-
-
-def _kill_workers(scene: Scene) -> int:
-    """Kill the processes that run the functions, not the host around them, without a warning."""
-    host = next(each.pid for each in scene.site.stack.status() if each.part == "functions")
-    killed = 0
-    for status in Path("/proc").glob("[0-9]*/status"):
-        with contextlib.suppress(OSError, StopIteration):
-            parent = next(line for line in status.read_text().splitlines() if line.startswith("PPid:"))
-            if int(parent.split()[1]) == host:
-                os.kill(int(status.parent.name), signal.SIGKILL)
-                killed += 1
-    return killed
 
 
 def test_storage_that_hangs_is_said_and_no_event_is_lost(scene: Scene) -> None:

@@ -48,6 +48,7 @@ def main() -> None:
     files = json.loads(os.environ.pop("TIDEGATE_FILES"))
     fetch(files, folder, os.environ.get("TIDEGATE_IDENTITY", ""))
     script, port = os.environ["AZUREML_ENTRY_SCRIPT"], os.environ.get("TIDEGATE_PORT", "5001")
+    os.chdir(os.environ.get("AML_APP_ROOT", "."))  # the server looks for the script where it is started
     os.execvp("azmlinfsrv", ["azmlinfsrv", "--entry_script", script, "--port", port])  # noqa: S606  its whole purpose
 
 

@@ -308,7 +308,7 @@ def _record(state: RollingOut | Releasing, outcome: Outcome) -> Step:
 
 def _recorded(state: Recording, event: RecordKept) -> Step:
     """The stage is behind it: the next one begins, or it is delivered, unless an earlier one was put back meanwhile."""
-    passed = StagePassed(state.stage, state.ended, state.reason, event.url, state.votes)
+    passed = StagePassed(state.stage, state.ended, state.reason, event.url, state.votes, state.measured)
     delivery = dataclasses.replace(state.delivery, passed=(*state.delivery.passed, passed))
     undone = next((each for each in delivery.passed if each.put_back), None)
     if undone is not None:

@@ -38,6 +38,7 @@ class StagePassed:
     record: str
     """URL of the model record."""
     votes: tuple[Vote, ...] = ()
+    measured: Measured | None = None
     put_back: str = ""
     """Why the stage went back to the version before, while a later one was under way; empty: it did not."""
 
