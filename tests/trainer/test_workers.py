@@ -44,7 +44,8 @@ def test_two_workers_resume_exactly_and_stay_the_same(tmp_path: Path) -> None:
     assert len(digests) == 1, undisturbed
     assert None not in digests, undisturbed
     killed = both(tmp_path / "killed", kill_at=9)
-    assert [life.result for life in killed] == [None, None], killed
+    # Whoever hears first that the other one is gone fails; neither has ended the run.
+    assert not any("digest" in (life.result or {}) for life in killed), killed
     resumed = both(tmp_path / "killed")
     assert resumed[0].resumed_at == resumed[1].resumed_at
     assert max(life.reached for life in killed) - resumed[0].resumed_at <= PAIR.save_every_steps
