@@ -19,6 +19,7 @@ from tidegate.adapters.arm import Arm
 from tidegate.adapters.artefact_places import ArtefactPlaces
 from tidegate.adapters.azure_calls import credential
 from tidegate.adapters.azure_metrics import AzureMetrics
+from tidegate.adapters.container_instances import ContainerInstances
 from tidegate.adapters.deployment_assets import DeploymentAssets
 from tidegate.adapters.models import MachineLearningModels
 from tidegate.adapters.online_endpoints import OnlineEndpoints
@@ -332,3 +333,54 @@ def test_an_instance_that_is_none_is_refused_at_once(
     with pytest.raises(PermanentError, match=r"^BadArgument: The instance type"):
         endpoints.create(target, "some-name", candidate(models, model, image), Instance("Standard_X", 1, 1, 1 << 30))
     assert endpoints.deployment(target, "some-name").state == "missing"
+
+
+# Container instances
+
+
+def test_a_model_is_served_by_container_groups_that_fetch_its_files(
+    models: MachineLearningModels, workspaces: Workspaces, account: StorageAccount, image: str
+) -> None:
+    """Two groups, of which a tag says who serves; the command that fetches the model is the one that Azure would run."""
+    target = Target("container-instance", WorkspaceRef("vision-int"), f"c-{uuid.uuid4().hex[:10]}")
+    size = Instance("", 1, cpu=1, memory=3 << 29)
+    names = ["blue-0f3c5a1b9d24", "green-aaaaaaaaaaaa"]
+    with contextlib.closing(ScoringRequests()) as requests:
+        metrics = AzureMetrics(workspaces.arm)
+        groups = ContainerInstances(workspaces, models.folder_of, requests, metrics, "")
+        assert groups.ensure(target).weights == Weights(())
+        for number, name in enumerate(names, 7):
+            model = registered(workspaces, account, number)
+            for _ in range(2):
+                groups.create(target, name, candidate(models, model, image, "fast"), size)
+        for number, name in enumerate(names, 7):
+            eventually(lambda one=name: groups.deployment(target, one).state != "busy", "never decided", 60)  # type: ignore[misc]
+            assert groups.deployment(target, name).state == "ready", groups.deployment(target, name)
+            asked = groups.ask(target, name, b'{"data": []}', 10)
+            assert (asked.status, json.loads(asked.body)) == (200, {"digits": [number], "mode": "fast"})
+        for serving in names:
+            groups.shift(target, Weights(((serving, 100),)))
+            assert groups.look(target).weights == Weights(((serving, 100),))
+        memory = groups.memory(target, names[0], size)
+        assert memory is None or 5 << 20 < memory < size.memory
+        with pytest.raises(PermanentError, match="it has traffic"):
+            groups.remove(target, names[1])
+        groups.remove(target, names[0])
+        eventually(lambda: groups.deployment(target, names[0]).state == "missing", "never removed", 30)
+        groups.shift(target, Weights(()))
+        groups.remove(target, names[1])
+
+
+def test_a_group_whose_script_fails_is_given_up(
+    models: MachineLearningModels, workspaces: Workspaces, account: StorageAccount, image: str
+) -> None:
+    target = Target("container-instance", WorkspaceRef("vision-int"), f"c-{uuid.uuid4().hex[:10]}")
+    model = registered(workspaces, account, script=BROKEN)
+    with contextlib.closing(ScoringRequests()) as requests:
+        groups = ContainerInstances(workspaces, models.folder_of, requests, AzureMetrics(workspaces.arm), "")
+        groups.create(target, "blue", candidate(models, model, image), Instance("", 1, cpu=1, memory=3 << 29))
+        eventually(lambda: groups.deployment(target, "blue").state == "failed", "never given up", 60)
+        seen = groups.deployment(target, "blue")
+        assert seen.code
+        assert seen.reason
+        groups.remove(target, "blue")
