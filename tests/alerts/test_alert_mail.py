@@ -240,3 +240,11 @@ def test_a_line_of_a_digest_says_a_name_once() -> None:
     assert mail.text.count("r1") == 1
     assert mail.text.count("r2") == 1
     assert mail.subject == "[Tidegate] Digest: 2 alerts, 2 failures"
+
+
+def test_a_mail_names_what_failed_before_the_run_that_it_shows() -> None:
+    alert = samples.alert(2)
+    earlier = Notice("n", "again", "incident:1", alert, ("r1",), 2, samples.NOW, samples.NOW)
+    same = dataclasses.replace(earlier, names=("r2",))
+    assert "All of it: r1" in alert_mail.single("t/1", earlier, (), HOSTS, ()).text
+    assert "All of it" not in alert_mail.single("t/1", same, (), HOSTS, ()).text

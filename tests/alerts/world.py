@@ -6,15 +6,18 @@ import dataclasses
 import datetime
 import functools
 import itertools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.fakes import FakeClock, FakeEvidence, FakeQueue, FakeRegistry, FakeSecrets, FakeStore, FakeTests, FakeTopic
 from tests.fakes.faults import FaultHook, healthy
 from tests.fakes.jobs import FakeEmail, FakeJobs
+from tidegate.codec import Codec
 from tidegate.composition import CODEC, flows
 from tidegate.effects import Effects
 from tidegate.flows import outcome_alerts
 from tidegate.flows.alert_policy import AlertPolicy, Route
+from tidegate.flows.base import Flow
 from tidegate.flows.job_facts import JobFacts
 from tidegate.gates import DEFAULT_ALERTS, Gates
 from tidegate.intake import Intake
@@ -33,18 +36,27 @@ TOPIC = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningSe
 class JobWorld:
     """Workspaces, mails, storage and queue in memory, in virtual time."""
 
-    def __init__(self, policy: AlertPolicy = POLICY, fault: FaultHook = healthy) -> None:
+    def __init__(
+        self,
+        policy: AlertPolicy = POLICY,
+        fault: FaultHook = healthy,
+        *,
+        queue: type[FakeQueue] = FakeQueue,
+        codec: Codec = CODEC,
+        effects: type[JobEffects] = JobEffects,
+        change: Callable[[Mapping[str, Flow]], Mapping[str, Flow]] = lambda flows: flows,
+    ) -> None:
         self.policy = policy
         self.clock = FakeClock()
         self.jobs = FakeJobs(self.clock, fault)
         self.email = FakeEmail(self.clock, fault)
         self.store = FakeStore(fault)
-        self.queue = FakeQueue(self.clock, fault)
+        self.queue = queue(self.clock, fault)
         self.evidence = FakeEvidence(fault)
         self.topic = FakeTopic(fault)
         self.registry = FakeRegistry(self.clock, fault=fault)
         links = Links(FakeSecrets({"alert-link-key": KEY}), "alert-link-key", "https://app.example")
-        around = JobEffects(
+        around = effects(
             self.jobs,
             self.email,
             self.registry,
@@ -53,14 +65,14 @@ class JobWorld:
             links,
             policy,
             self.clock,
-            CODEC.encode,
+            codec.encode,
         )
         tests = FakeTests(self.clock, fault=fault)
-        effects = Effects(self.registry, tests, self.evidence, self.topic, self.clock, around)
+        carry_out = Effects(self.registry, tests, self.evidence, self.topic, self.clock, around)
         numbers = itertools.count(1)
-        records = Records(flows("tidegatehealthy", policy), self.store, CODEC, self.clock)
+        records = Records(change(flows("tidegatehealthy", policy)), self.store, codec, self.clock)
         announce = functools.partial(outcome_alerts.alert_of, policy=policy)
-        self.runner = Runner(records, self.queue, self.evidence, effects, lambda: f"w{next(numbers)}", announce)
+        self.runner = Runner(records, self.queue, self.evidence, carry_out, lambda: f"w{next(numbers)}", announce)
         self.intake = Intake(
             *(
                 "tidegatestaging",

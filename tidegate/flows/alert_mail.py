@@ -70,7 +70,7 @@ def single(identity: str, notice: Notice, buttons: Sequence[Button], hosts: Sequ
         why="" if notice.kind == "recovered" else safe_text.line(safe_text.masked(alert.why), MAX_TITLE),
         todo="" if notice.kind == "recovered" else alert.todo,
         facts=tuple((label, safe_text.line(safe_text.masked(value), MAX_FACT)) for label, value in alert.facts),
-        names=tuple(safe_text.line(name, MAX_DIGEST_NAME) for name in notice.names),
+        names=_others(notice),
         log=safe_text.lines(safe_text.masked(alert.log), MAX_LOG) if notice.kind != "recovered" else "",
         buttons=every,
     )
@@ -109,7 +109,7 @@ class _Parts:
     why: str
     todo: str
     facts: tuple[tuple[str, str], ...]
-    names: tuple[str, ...]
+    names: Sequence[str]
     log: str
     buttons: tuple[Button, ...]
 
@@ -117,6 +117,13 @@ class _Parts:
 _NAME = "[Tidegate]"
 _PREFIX: Mapping[NoticeKind, str] = {"failed": "", "again": " Again:", "recovered": " Recovered:"}
 _FOOTER = "Sent by Tidegate. Who gets this mail is said in gates.yaml (alerts.routes)."
+
+
+def _others(notice: Notice) -> Sequence[str]:
+    """All that it happened to; nothing, if that is the one thing that the rest of the mail is about."""
+    if notice.names == (notice.alert.name,):
+        return ()
+    return tuple(safe_text.line(name, MAX_DIGEST_NAME) for name in notice.names)
 
 
 def _times(notice: Notice) -> str:
@@ -149,7 +156,7 @@ def _text(parts: _Parts) -> str:
     width = max((len(label) for label, _ in parts.facts), default=0)
     if parts.facts:
         blocks.append("\n".join(f"{label:<{width}}  {value}" for label, value in parts.facts))
-    if len(parts.names) > 1:
+    if parts.names:
         blocks.append(f"All of it: {', '.join(parts.names)}")
     if parts.log:
         blocks.append("The end of the log:\n" + "\n".join(f"  | {each}" for each in parts.log.splitlines()))
@@ -168,7 +175,7 @@ def _html(parts: _Parts, severity: Severity) -> str:
         body.append(mail_markup.buttons([(each.label, each.link) for each in parts.buttons]))
     if parts.facts:
         body.append(mail_markup.table(parts.facts))
-    if len(parts.names) > 1:
+    if parts.names:
         body.append(mail_markup.names("All of it", parts.names))
     if parts.log:
         body.append(mail_markup.code("The end of the log", parts.log))
