@@ -14,6 +14,7 @@ from tidegate.flows import rollout_messages as rm
 from tidegate.flows.base import CommandErrored, CommandRefused
 from tidegate.flows.endpoint_rollout import key
 from tidegate.flows.model_gate import Stage
+from tidegate.flows.reminders import Reminded
 
 ALONE = dataclasses.replace(STAGE, target=dataclasses.replace(TARGET, kind="container-instance"))
 
@@ -410,6 +411,53 @@ def test_a_deployment_that_cannot_be_deleted_is_named_and_holds_nothing_up() -> 
     assert isinstance(play.state, es.SettledEndpoint)
     assert play.state.book.fault == f"{deployment(1)} could not be deleted: locked"
     assert play.published[-1].type == "Tidegate.DeliveryErrored"
+
+
+def test_a_smoke_test_that_is_never_answered_is_not_waited_for() -> None:
+    play = served(1, stage=QUICK)
+    play.hear(wanted(2, 2, QUICK))
+    play.until(es.SmokeTesting)
+    play.service.delete_endpoint()
+    play.run()
+    assert play.outcomes()[1:] == [("digits:2", "serving")]
+    assert play.shifts()[1:] == [{"1": 100}, {"1": 50, "2": 50}, {"2": 100}]
+
+
+def test_a_smoke_test_without_answers_ends_as_failed() -> None:
+    play = served(1, stage=QUICK)
+    play.hear(wanted(2, 2, QUICK))
+    for _ in range(2):
+        play.until(es.SmokeTesting)
+        play.hear(Reminded(play.state.attempt, play.clock.now()))
+    play.run()
+    assert play.told[-1].reason == "smoke test: no answer within 900 s"
+    assert play.outcomes()[1:] == [("digits:2", "failed")]
+
+
+@pytest.mark.parametrize("share", ["{'1': 50, '2': 50}", "{'2': 100}"])
+def test_figures_that_never_come_lead_to_a_look_at_the_endpoint(share: str) -> None:
+    done: list[bool] = []
+
+    def deletes(play: Play) -> None:
+        is_reading = isinstance(play.state, es.WatchingTraffic) and play.state.reading
+        if is_reading and not done and f"{play.shares()}" == share:
+            done.append(True)
+            play.service.delete_endpoint()
+
+    play = served(1, 2, play=Play(watch=deletes), stage=QUICK)
+    assert done
+    assert play.outcomes()[1:] == [("digits:2", "serving")]
+    assert play.shares() == {"2": 100}
+
+
+def test_a_soak_does_not_wait_for_figures_for_ever() -> None:
+    play = served(1, stage=QUICK)
+    play.hear(wanted(2, 2, QUICK))
+    play.run(lambda play: isinstance(play.state, es.WatchingTraffic) and play.state.course.is_last)
+    play.run(lambda play: play.state.reading)
+    late = play.state.since + (at(QUICK.soak + 1801) - at(0))
+    play.hear(Reminded(play.state.attempt, late))
+    assert play.outcomes()[1:] == [("digits:2", "serving")]
 
 
 # For people ----------------------------------------------------------------------------------------------------------

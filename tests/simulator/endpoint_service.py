@@ -174,6 +174,8 @@ class EndpointService(FakePort, Endpoints):
     @override
     @call
     def ask(self, target: Target, deployment: str, body: bytes, timeout: float) -> Answered:
+        if not self.exists:
+            raise TransientError("the key of the endpoint could not be had")
         found = self.deployments.get(deployment)
         if found is None or self.deployment_state(deployment) != "ready":
             return Answered(404, b"", 0.001)

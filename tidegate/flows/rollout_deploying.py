@@ -17,6 +17,7 @@ from tidegate.flows.endpoint_states import (
     SmokeTesting,
 )
 from tidegate.flows.model_facts import Measured, Weights
+from tidegate.flows.reminders import Reminded
 from tidegate.flows.rollout_analysis import unfit
 from tidegate.flows.rollout_messages import (
     Answer,
@@ -37,11 +38,12 @@ from tidegate.flows.rollout_timing import (
     ENDPOINT_DEADLINE,
     ENDPOINT_TRIES,
     REPAIRS,
+    SILENCE,
     SMOKE_TRIES,
     seconds,
 )
 
-_PARENT_GONE = ("ResourceNotFound", "ParentResourceNotFound", "EndpointNotFound")
+_PARENT_GONE = ("ResourceNotFound", "ParentResourceNotFound", "EndpointNotFound", "404")
 """Codes of a refused deployment whose endpoint is gone (Azure Resource Manager; how-to-troubleshoot-online-endpoints)."""
 
 type _Deploying = PreparingEndpoint | CreatingDeployment | SmokeTesting
@@ -141,6 +143,8 @@ def smoked(state: SmokeTesting, event: Answer) -> Step:
             return _passed(state, measured, at)
         case SmokeFailed(reason=reason, at=at):
             return _not_passed(state, reason, at)
+        case Reminded(at=at):
+            return _not_passed(state, f"no answer within {SILENCE} s", at)
         case CommandRefused() | CommandErrored():
             return _unanswered(state, "smoke test", event)
         case _:

@@ -40,7 +40,7 @@ from tidegate.flows.rollout_messages import (
     ShiftTraffic,
     SmokeTest,
 )
-from tidegate.flows.rollout_timing import AGAIN, LOOKS, poll_delay, soak_look
+from tidegate.flows.rollout_timing import AGAIN, LOOKS, SILENCE, poll_delay, soak_look
 
 type Step = Decision[State, Command]
 
@@ -109,7 +109,8 @@ def _check(state: CreatingDeployment, check: int) -> CheckDeployment:
 def smoke(book: EndpointBook, course: Course, attempt: int) -> Step:
     """Have the deployment answer the model's own sample requests."""
     name, candidate, instance = subject(course)
-    return Decision(SmokeTesting(book, course, attempt), (SmokeTest(book.target, name, candidate, instance, attempt),))
+    ask = SmokeTest(book.target, name, candidate, instance, attempt)
+    return Decision(SmokeTesting(book, course, attempt), (ask, After(SILENCE, Remind(attempt))))
 
 
 # Traffic -------------------------------------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def read_figures(state: WatchingTraffic) -> Step:
         course.steps[course.step].mirror,
         after.attempt,
     )
-    return Decision(after, (ask,))
+    return Decision(after, (ask, After(SILENCE, Remind(after.attempt))))
 
 
 def hold_still(book: EndpointBook, course: Rollout, attempt: int, reason: str) -> Step:

@@ -20,6 +20,8 @@ REPAIRS = 3
 """How often something that is gone is made again before people are asked."""
 RESTARTS = 2
 """How often a rollout begins anew because its endpoint was changed under it."""
+SILENCE = 900
+"""Until a question that only reads and has no answer is left, and what it is about looked at: it may be gone."""
 AGAIN = 10
 """Before something that went wrong is tried again."""
 LOOKS = (900, 6 * 3600, 24 * 3600)

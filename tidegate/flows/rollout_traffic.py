@@ -29,7 +29,15 @@ from tidegate.flows.rollout_messages import (
     TrafficRead,
 )
 from tidegate.flows.rollout_moves import Step
-from tidegate.flows.rollout_timing import REPAIRS, SHIFT_ASKS, SHIFT_DEADLINE, look_again, seconds, soak_look
+from tidegate.flows.rollout_timing import (
+    REPAIRS,
+    SHIFT_ASKS,
+    SHIFT_DEADLINE,
+    SILENCE,
+    look_again,
+    seconds,
+    soak_look,
+)
 
 _CONTENDED = "somebody else divides the traffic of the endpoint"
 
@@ -153,10 +161,20 @@ def _figures(state: WatchingTraffic, event: Answer) -> Step:
             return _judged(state, judge(state.course.wish.stage.analysis, event), at)
         case CommandRefused(reason=reason, at=at):
             return _judged(state, Inconclusive(f"the figures could not be read: {reason}"), at)
+        case Reminded(at=at):
+            return _unread(state, at)
         case CommandErrored(reason=reason, at=at):
             return _left(state, Leaving("errored", f"the figures could not be read: {reason}"), at)
         case _:
             return Decision(state)
+
+
+def _unread(state: WatchingTraffic, at: datetime.datetime) -> Step:
+    """No figures came: the endpoint may be gone, which the next look shows. A soak does not wait for them for ever."""
+    soak = state.course.wish.stage.soak
+    if state.course.is_last and seconds(state.since, at) <= soak + SHIFT_DEADLINE:
+        return moves.look_at_step(state, 0)
+    return _judged(state, Inconclusive(f"the figures could not be read within {SILENCE} s"), at)
 
 
 def _judged(state: WatchingTraffic, verdict: Judgement, at: datetime.datetime, *, is_busy: bool = False) -> Step:
