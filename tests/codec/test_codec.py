@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from tests.flows import delivery_samples, endpoint_samples
 from tests.flows.samples import COMMANDS, IMAGE_STATES, NOW, TAG_STATES, image_events, tag_events
 from tidegate.codec import VERSION, Codec, kinds_of
 from tidegate.composition import CODEC
@@ -35,12 +36,23 @@ KINDS = kinds_of(
     *(endpoint_states.State, rollout_messages.Event, rollout_messages.Command),
 )
 
+
+def one_of_each(samples: dict[str, Any]) -> dict[str, Any]:
+    """The first sample of every kind: others of it are written by the same rule."""
+    kinds = {type(value): name for name, value in reversed(samples.items())}
+    return {name: value for name, value in samples.items() if kinds[type(value)] == name}
+
+
 VALUES: dict[str, Any] = {
     **{f"image state: {name}": value for name, value in IMAGE_STATES.items()},
     **{f"image event: {name}": value for name, value in image_events(2).items()},
     **{f"tag state: {name}": value for name, value in TAG_STATES.items()},
     **{f"tag event: {name}": value for name, value in tag_events(2).items()},
     **{f"command: {name}": value for name, value in COMMANDS.items()},
+    **{f"delivery state: {name}": value for name, value in one_of_each(delivery_samples.STATES).items()},
+    **{f"delivery event: {name}": value for name, value in one_of_each(delivery_samples.events(2)).items()},
+    **{f"endpoint state: {name}": value for name, value in one_of_each(endpoint_samples.STATES).items()},
+    **{f"endpoint event: {name}": value for name, value in one_of_each(endpoint_samples.events(2)).items()},
     "record": Record(
         IMAGE_STATES["testing-running"],
         NOW,
