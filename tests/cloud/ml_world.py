@@ -82,6 +82,12 @@ class Workspace:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
+    def root(self, model: str) -> str:
+        """Where the files of a model are in its deployment, as a container sees them."""
+        name = model.split("/")[-3]
+        uri = self.arm("GET", f"/models/{name}/versions/1").json()["properties"]["modelUri"]
+        return f"/var/azureml-app/azureml-models/{name}/1/{uri.rpartition('/')[2]}"
+
     def environment(self, image: str = "mcr.microsoft.com/scoring@sha256:" + "0" * 64) -> str:
         name = f"image-{uuid.uuid4().hex[:8]}"
         answer = self.arm("PUT", f"/environments/{name}/versions/1", {"properties": {"image": image}})
@@ -130,10 +136,8 @@ class Endpoint:
         }
         if "model" not in given:
             given["model"] = self.workspace.model(files)
-            place = "/var/azureml-app/azureml-models/{}/1".format(given["model"].split("/")[-3])
-            folder = self.workspace.arm("GET", f"/models/{given['model'].split('/')[-3]}/versions/1").json()
-            root = folder["properties"]["modelUri"].rpartition("/")[2]
-            given["environmentVariables"] = {"AML_APP_ROOT": f"{place}/{root}", **given["environmentVariables"]}
+            root = self.workspace.root(given["model"])
+            given["environmentVariables"] = {"AML_APP_ROOT": root, **given["environmentVariables"]}
         if "environmentId" not in given:
             given["environmentId"] = self.workspace.environment()
         body = {"location": world.LOCATION, "properties": given, "sku": {"name": "Default", "capacity": 1}}

@@ -172,20 +172,17 @@ def test_a_write_during_an_operation_is_refused(pair: Endpoint) -> None:
     assert pair.get()["properties"]["traffic"] == {"blue": 100}
 
 
-def test_the_same_deployment_again_keeps_its_process(pair: Endpoint) -> None:
-    before = pair.process("blue")["pid"]
-    known = pair.deployment("blue")
-    properties = {key: value for key, value in known["properties"].items() if key != "provisioningState"}
-    body = {"location": known["location"], "properties": properties, "sku": known["sku"]}
-    first = pair.workspace.arm("PUT", f"{pair.path}/deployments/blue", body)
-    assert first.status_code == 200
-    pair.workspace.done(first)
-    second = pair.workspace.arm("PUT", f"{pair.path}/deployments/blue", body)
-    assert pair.workspace.done(second)["status"] == "Succeeded"
-    after = pair.process("blue")
-    assert (after["state"], after["restarts"]) == ("Succeeded", 0)
-    assert before  # a body that is written out in full may start it anew once; the same body does not
-    assert pair.process("blue")["pid"] == after["pid"]
+def test_the_same_deployment_again_keeps_its_process(workspace: Workspace) -> None:
+    endpoint = workspace.endpoint()
+    code: dict[str, Any] = {"model": workspace.model(), "environmentId": workspace.environment()}
+    variables = {"AZUREML_ENTRY_SCRIPT": "score.py", "AML_APP_ROOT": workspace.root(code["model"])}
+    for status, changed in ((201, {}), (200, {}), (200, {"ANSWER": "another"})):
+        before = endpoint.process("blue")["pid"] if status == 200 else 0
+        answer = endpoint.put_deployment("blue", environmentVariables={**variables, **changed}, **code)
+        assert answer.status_code == status
+        assert workspace.done(answer)["status"] == "Succeeded"
+        assert (endpoint.process("blue")["pid"] == before) == (status == 200 and not changed)
+    assert endpoint.ask(deployment="blue").json()["answer"] == "another"
 
 
 @pytest.mark.parametrize(
