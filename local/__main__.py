@@ -60,32 +60,53 @@ def _arguments() -> argparse.ArgumentParser:
             )
             command.add_argument("--seconds", type=int, default=3600, help="how long it is good (default: %(default)s)")
         if name == "storm":
-            command.add_argument("count", type=int, help="how many")
+            command.add_argument("count", type=_several, help="how many")
         if name == "env":
             who = "who the shell is in Azure: a principal of infra/data/roles.json (default: owner, who may do everything)"
             command.add_argument("--as", dest="principal", metavar="PRINCIPAL", default=world.OWNER, help=who)
     return parser
 
 
+_MOST = 20_000
+"""Jobs of a storm; the workspace of the stand-in is one file."""
 _CASES = ("fail-run", "evict", "storm", "mail")
 
 
 def _case(site: Site, command: str, count: int) -> int:
-    if command == "mail":
-        for mail in job_site.mails(site, ""):
-            job_cases.print_mail(mail)
-            print()
-        print(f"In a browser: http://127.0.0.1:{site.stack.ports.cloud}/mail")
-        return 0
+    if not all(row.state is State.RUNNING for row in site.stack.status()):
+        raise StackError("The local stack is not up. Start it with: make up")
     match command:
+        case "mail":
+            return _mail(site)
         case "fail-run":
-            made = job_cases.fail_run(site)
+            words = f"Job {job_cases.fail_run(site)} runs, and will fail. Its mail comes in about a minute"
         case "evict":
-            made = job_cases.evict(site)
+            job = job_cases.evict(site)
+            words = f"Job {job} was evicted. In about a minute {job}-attempt-1 goes on from its checkpoint; no mail"
         case _:
-            made = job_cases.storm(site, count)
-    print(f"{made} ({command}); what comes of it: python -m local mail")
+            start = job_cases.storm(site, count)
+            words = (
+                f"{count} jobs have failed: {start}-0 ... {start}-{count - 1}. Their first mails come in about a minute, "
+                "the others as digests, no faster than alerts.rate of gates.yaml allows (10 an hour)"
+            )
+    print(f"{words}: make mail")
     return 0
+
+
+def _mail(site: Site) -> int:
+    mails = job_site.mails(site, "")
+    for mail in mails:
+        job_cases.print_mail(mail)
+        print()
+    print(f"{len(mails) or 'No'} mails. In a browser: http://127.0.0.1:{site.stack.ports.cloud}/mail")
+    return 0
+
+
+def _several(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= _MOST:
+        raise argparse.ArgumentTypeError(f"must be 1 to {_MOST}")
+    return count
 
 
 def _token(site: Site, options: argparse.Namespace) -> int:

@@ -146,6 +146,16 @@ def test_evictions_are_bounded_then_dedicated_then_an_alert() -> None:
     assert "attempt 3 of r1" in mail.text
 
 
+def test_an_evicted_step_of_a_pipeline_is_an_alert_that_says_why_it_is_not_submitted_again() -> None:
+    world = JobWorld()
+    world.run_ends("step-1", **{**EVICTED, "can_resubmit": False, "parent": "pipeline"})
+    world.work()
+    assert world.jobs.submitted == []
+    [mail] = world.email.mails
+    assert "only a command job of its own is" in mail.text
+    assert "All resubmissions are used up" not in mail.text
+
+
 def test_an_error_of_the_user_is_never_retried() -> None:
     world = JobWorld()
     world.run_ends("r1", log="resumed at step 10\n" + LOG, error_code="UserError", error="exited with code 1")

@@ -30,6 +30,12 @@ _NEXT_STEPS: Mapping[Cause, str] = {
 }
 
 
+_NOT_OURS = (
+    "It is not submitted again by itself: only a command job of its own is, and this is a pipeline, one of its steps, or another "
+    "kind of job. Submit it again when capacity is back, or on a dedicated compute."
+)
+
+
 def job_alert(
     facts: JobFacts, diagnosis: Diagnosis, identity: str, subject: str, route: str, at: datetime.datetime
 ) -> Alert:
@@ -43,7 +49,7 @@ def job_alert(
         severity="warning" if facts.status == "canceled" else "error",
         title=f"{facts.experiment or facts.job.workspace}: {name} {facts.status}, {_WHY[diagnosis.cause]}",
         why=diagnosis.line,
-        todo=_NEXT_STEPS[diagnosis.cause],
+        todo=_NOT_OURS if diagnosis.cause == "eviction" and not facts.can_resubmit else _NEXT_STEPS[diagnosis.cause],
         route=route,
         at=at,
         facts=_facts(facts, diagnosis),
