@@ -81,7 +81,7 @@ REFUSED: dict[str, tuple[st.State, dm.Decided, str, bool]] = {
     "a rejection of what nobody knows": (st.Unregistered(), reject(), "nothing to reject", False),
     "a rejection of what no gate delivers": (STATES["ignored"], reject(), "nothing to reject", False),
     "a second rejection": (STATES["rejected-by-person"], reject(), "rejected already by alice@team.example", False),
-    "a rejection of what is blocked": (STATES["rejected-blocked"], reject(), "rejected already", False),
+    "a rejection of what is blocked": (STATES["rejected-blocked"], reject(), "it was rejected already", False),
 }
 
 
@@ -92,6 +92,7 @@ def test_a_decision_that_does_not_count_is_refused_with_its_reason(
     reason = refusal(state, decided)
     assert reason is not None
     assert words in reason
+    assert reason == reason.strip()
     assert (forbidden(state, decided) is not None) == is_about_them
 
 
@@ -122,8 +123,12 @@ def test_an_object_id_of_another_tenant_is_another_person() -> None:
 
 
 REQUESTS: dict[str, tuple[str, dm.DeliveryRequested, str | None]] = {
-    "rejected by a person": ("rejected-by-person", requested(), "stays blocked"),
-    "blocked at an endpoint": ("rejected-blocked", requested(), "stays blocked"),
+    "rejected by a person": (
+        "rejected-by-person",
+        requested(),
+        "it was rejected by alice@team.example and stays blocked",
+    ),
+    "blocked at an endpoint": ("rejected-blocked", requested(), "it was rejected and stays blocked"),
     "without a reason": ("rolled-back", requested(why=""), "say why"),
     "after its rollback, with a reason": ("rolled-back", requested(), None),
     "after the gate rejected it": ("rejected-screening", requested(), None),

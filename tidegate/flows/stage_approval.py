@@ -26,15 +26,15 @@ OPERATOR = "Operator"
 
 def evidence(delivery: Delivery, stage: str) -> str:
     """Hash of what an approval of this stage is about: if any of it changes, the approval is of something else."""
-    facts = delivery.facts
+    facts = delivery.known
     about = {
         "model": f"{delivery.model.workspace}/{delivery.model.name}",
         "version": delivery.model.version,
-        "artefact": facts.artefact.sha256 if facts else "",
-        "image": facts.serving_image if facts else "",
+        "artefact": facts.artefact.sha256,
+        "image": facts.serving_image,
         "gate": delivery.gate.version,
         "stage": stage,
-        "metrics": dict(facts.metrics) if facts else {},
+        "metrics": dict(facts.metrics),
     }
     return hashlib.sha256(json.dumps(about, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -128,8 +128,7 @@ def _not_a_rejecter(gate: ModelGate, decided: Decided) -> str | None:
 def _is_involved(delivery: Delivery, decided: Decided) -> str | None:
     """Who registered the version, or asked for its delivery, does not approve it."""
     names = (decided.person, decided.person.rpartition("/")[2], decided.person.removeprefix("key:"), decided.who)
-    registered_by = delivery.facts.registered_by if delivery.facts else ""
-    if _same(registered_by, names):
+    if _same(delivery.known.registered_by, names):
         return "who registered a version does not approve it"
     if any(_same(each, names) for each in (*delivery.people, *(request.who for request in delivery.requests))):
         return "who asked for a delivery does not approve it"
@@ -138,4 +137,4 @@ def _is_involved(delivery: Delivery, decided: Decided) -> str | None:
 
 def _same(one: str, others: Iterable[str]) -> bool:
     """Identities are compared without case, and nobody is the empty one."""
-    return bool(one) and one.casefold() in {other.casefold() for other in others if other}
+    return bool(one) and one.casefold() in {other.casefold() for other in others}
