@@ -71,11 +71,14 @@ class ModelRun:
         """Whether something was refused by an injected fault: then a rollout may end otherwise."""
         self.slow = False
         """Whether a call took so long that it may have been carried out late."""
+        self.late = False
+        """Whether what was done last was done late, by a worker that had been cut off."""
         self.watch = ModelWatch(self)
         self._ends: dict[Invocation, Callable[[Invocation], None]] = {}
         self._steps: list[tuple[datetime.datetime, Kind, str]] = []
         self._ticked = self.started
         self._current: Invocation | None = None
+        self._stalled: set[Invocation] = set()
 
     @property
     def trace(self) -> list[str]:
@@ -116,6 +119,7 @@ class ModelRun:
         self._steps.append((self.clock.now(), option.kind, option.text))
         if option.kind is not Kind.USUAL:
             self.counts[option.kind.value] += 1
+        self.late = False
         option.do()
         self.watch.look()
 
@@ -267,6 +271,8 @@ class ModelRun:
         if self.clock.now() - invocation.started >= FUNCTION_TIMEOUT:
             fault = Fault.CRASH_BEFORE
         invocation.stalled_until = None
+        self.late = invocation in self._stalled
+        self._stalled.discard(invocation)
         self.refused = self.refused or fault is Fault.PERMANENT
         if fault is not Fault.OK:
             self.counts[fault.value] += 1
@@ -280,6 +286,7 @@ class ModelRun:
 
     def _stall(self, invocation: Invocation, seconds: float) -> None:
         self.slow = True
+        self._stalled.add(invocation)
         until = self.clock.now() + datetime.timedelta(seconds=seconds)
         invocation.stalled_until = min(until, invocation.started + FUNCTION_TIMEOUT)
 
