@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tidegate.adapters.artefacts import AT_ONCE, MOST_STARTED, artefact, copied
+from tidegate.adapters.artefact_hashes import ArtefactHashes
+from tidegate.adapters.artefacts import AT_ONCE, BUDGET, MOST_STARTED, copied
 from tidegate.adapters.blob_folders import File
-from tidegate.errors import PermanentError
+from tidegate.errors import PermanentError, TransientError
 
 NOW = datetime.datetime(2026, 3, 2, 8, 0, tzinfo=datetime.UTC)
 
@@ -27,15 +28,19 @@ class FolderInMemory:
 
     listing: list[File]
     url: str = "https://account.blob.core.windows.net/c/folder"
+    broken: bool = False
     read: list[str] = dataclasses.field(default_factory=list)
     copies: list[tuple[str, str, dict[str, str], bool]] = dataclasses.field(default_factory=list)
 
     def files(self) -> list[File]:
         return self.listing
 
-    def chunks(self, each: File) -> Iterator[bytes]:
-        self.read.append(each.path)
-        yield from (b"x" for _ in range(each.size))
+    def chunks(self, each: File, offset: int = 0) -> Iterator[bytes]:
+        self.read.append(f"{each.path} from {offset}" if offset else each.path)
+        for _ in range(offset, each.size):
+            if self.broken:
+                raise TransientError("the storage is gone")
+            yield b"x"
 
     def link(self, each: File, now: datetime.datetime) -> str:
         return f"https://source/{each.path}?sig=1"
@@ -46,7 +51,7 @@ class FolderInMemory:
 
 def test_the_hash_is_what_sha256sum_prints_hashed() -> None:
     """printf xx >a; printf x >b; sha256sum a b | sha256sum"""
-    found = artefact(FolderInMemory([file("a", 2), file("b", 1)]), 0)
+    found = ArtefactHashes().artefact(FolderInMemory([file("a", 2), file("b", 1)]), 0)
     lines = f"{hashlib.sha256(b'xx').hexdigest()}  a\n{hashlib.sha256(b'x').hexdigest()}  b\n"
     assert found.sha256 == hashlib.sha256(lines.encode()).hexdigest()
     assert (found.size, found.files) == (3, 2)
@@ -54,10 +59,52 @@ def test_the_hash_is_what_sha256sum_prints_hashed() -> None:
 
 def test_one_byte_more_than_allowed_and_nothing_is_read() -> None:
     folder = FolderInMemory([file("a", 2), file("b", 1)])
-    assert (artefact(folder, 2).sha256, artefact(folder, 2).size) == ("", 3)
+    hashes = ArtefactHashes()
+    assert (hashes.artefact(folder, 2).sha256, hashes.artefact(folder, 2).size) == ("", 3)
     assert folder.read == []
-    assert artefact(folder, 3).sha256
+    assert hashes.artefact(folder, 3).sha256
     assert folder.read == ["a", "b"]
+
+
+class Ticks:
+    """A clock that goes on by one second each time it is looked at."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+def test_an_artefact_that_takes_long_is_read_on_where_the_last_call_stopped() -> None:
+    folder = FolderInMemory([file("a", 4), file("b", 30), file("c", 0)])
+    hashes = ArtefactHashes(budget=10, clock=Ticks())
+    for _ in range(3):
+        with pytest.raises(TransientError, match=r"\d+ of 34 bytes are read") as caught:
+            hashes.artefact(folder, 0)
+        assert caught.value.retry_after == 1
+    found = hashes.artefact(folder, 0)
+    assert folder.read == ["a", "b", "b from 4", "b from 13", "b from 22"]
+    assert found == ArtefactHashes().artefact(folder, 0)
+
+
+def test_what_was_read_is_remembered_by_its_version() -> None:
+    hashes, folder = ArtefactHashes(), FolderInMemory([file("a", 2), file("b", 3)])
+    first = hashes.artefact(folder, 0)
+    assert hashes.artefact(folder, 0) == first
+    assert folder.read == ["a", "b"]
+    folder.listing[1] = file("b", 4, '"2"')
+    assert hashes.artefact(folder, 0) != first
+    assert folder.read == ["a", "b", "b"]
+
+
+def test_reading_that_breaks_off_goes_on_where_it_broke() -> None:
+    hashes, folder = ArtefactHashes(), FolderInMemory([file("a", 2), file("b", 3)], broken=True)
+    with pytest.raises(TransientError, match="the storage is gone"):
+        hashes.artefact(folder, 0)
+    folder.broken = False
+    assert hashes.artefact(folder, 0) == ArtefactHashes().artefact(folder, 0)
 
 
 def test_small_files_are_copied_at_once_and_large_ones_are_asked_about() -> None:
@@ -94,6 +141,13 @@ def test_one_call_begins_so_many_copies_and_no_more() -> None:
     target = FolderInMemory([])
     assert not copied(source, target, NOW)
     assert len(target.copies) == MOST_STARTED
+
+
+def test_a_call_that_takes_long_begins_no_more_copies() -> None:
+    source = FolderInMemory([file(f"f{number:02}") for number in range(20)])
+    target = FolderInMemory([])
+    assert not copied(source, target, NOW, Ticks())
+    assert len(target.copies) == BUDGET - 1
 
 
 def test_what_was_a_copy_itself_is_marked_with_its_own_source() -> None:

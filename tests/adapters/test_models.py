@@ -127,6 +127,23 @@ def test_one_file_is_read_within_its_limit(models: MachineLearningModels, source
     assert models.file(MODEL, "model.bin", 7) == b"weights"
 
 
+def test_a_file_is_read_on_from_where_reading_stopped_and_an_empty_one_is_a_file(
+    models: MachineLearningModels, azure: ScriptedAzure, account: StorageAccount, source: str
+) -> None:
+    upload(account, source, {"e/a b#c": b"0123456789", "e/empty": b""})
+    add_model(azure, version("vision", number="8"), long_uri("vision", "e"))
+    folder = models.folder_of(version("vision", number="8"))
+    whole, empty = folder.files()
+    assert b"".join(folder.chunks(whole, 4)) == b"456789"
+    assert b"".join(folder.chunks(whole)) == b"0123456789"
+    assert list(folder.chunks(empty)) == list(folder.chunks(whole, 10)) == []
+    assert models.artefact(ModelRef("vision", "digits", "8"), 0).files == 2
+    assert folder.within("a b").url.endswith("/e/a%20b")
+    upload(account, source, {"e/a b#c": b"0123456789"})  # the same bytes are another version
+    with pytest.raises(TransientError, match="changed"):
+        list(folder.chunks(whole))
+
+
 # Versions
 
 

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.adapters.scripted_azure import Asked, ScriptedAzure
+from tidegate.adapters.release_calls import ReleaseCalls
 from tidegate.adapters.releases import ReleasePipelines, delivery_id
 from tidegate.errors import PermanentError, TransientError
 from tidegate.flows.model_gate import ReleasePipeline
@@ -205,3 +206,10 @@ def test_an_answer_that_is_lost_is_tried_again(releases: ReleasePipelines, azure
     azure.answers[f"GET {RUNS}"] = too_long
     with pytest.raises(TransientError):
         start(releases, DEVOPS)
+
+
+def test_a_part_of_a_path_stays_one_part(azure: ScriptedAzure) -> None:
+    with contextlib.closing(ReleaseCalls("api.github.com", {})) as calls, pytest.raises(PermanentError, match="404"):
+        calls.call("GET", ("repos", "a/../b?c#d"), "token")
+    assert azure.seen[-1].path == "/repos/a/../b?c#d"
+    assert azure.seen[-1].query == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import re
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ _ACCOUNT = re.compile(r"[a-z0-9]{3,24}\Z")
 _CONTAINER = re.compile(r"(\$root|[a-z0-9](?:-?[a-z0-9]){2,62})\Z")
 _LINK_LIFE = datetime.timedelta(hours=12)
 """As long as the storage may take to copy from a link."""
-_COPY_TIMEOUT = 60
+_COPY_TIMEOUT = 10
 """Seconds that the storage may take to copy one file while it is waited for."""
 _CLOCKS_DIFFER = datetime.timedelta(minutes=5)
 
@@ -111,7 +112,7 @@ class Folder:
     def url(self) -> str:
         """Its address, without any right to read it."""
         place = f"{self.account.url}/{self.container}"
-        return f"{place}/{self.prefix}" if self.prefix else place
+        return f"{place}/{urllib.parse.quote(self.prefix)}" if self.prefix else place
 
     def within(self, path: str) -> Folder:
         """A folder in it."""
@@ -132,12 +133,17 @@ class Folder:
                 found.append(File(path, str(blob.name), int(blob.size), str(blob.etag), copied, metadata))
         return sorted(found, key=lambda each: each.path)
 
-    def chunks(self, file: File) -> Iterator[bytes]:
-        """Its bytes as it was listed. TransientError: it changed since then, or reading broke off."""
-        changed = f"{self.url}: {file.path} changed while it was read"
-        with translated(changed):
+    def chunks(self, file: File, offset: int = 0) -> Iterator[bytes]:
+        """Its bytes from `offset` on, as it was listed. TransientError: it changed since then, or reading broke off."""
+        if offset >= file.size:
+            return
+        with translated(f"{self.url}: {file.path} changed, or was not read to its end"):
             stream = self._client.download_blob(
-                file.blob, etag=file.etag, match_condition=MatchConditions.IfNotModified, max_concurrency=1
+                file.blob,
+                offset=offset,
+                etag=file.etag,
+                match_condition=MatchConditions.IfNotModified,
+                max_concurrency=1,
             )
             yield from stream.chunks()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tidegate.adapters import artefacts, ml_registry
 from tidegate.adapters.arm import Arm
+from tidegate.adapters.artefact_hashes import ArtefactHashes
 from tidegate.adapters.artefact_places import DEFAULT_DATASTORE, ArtefactPlaces
 from tidegate.adapters.blob_folders import Folder
 from tidegate.adapters.ml_registry import MlRegistries
@@ -39,13 +40,14 @@ class MachineLearningModels:
         self._workspaces = workspaces
         self._places = places
         self._registries = MlRegistries(workspaces.arm)
+        self._hashes = ArtefactHashes()
         self._now = now
 
     def describe(self, model: ModelRef) -> RegisteredModel:
         return _registered(model, self._workspaces.model(model))
 
     def artefact(self, model: ModelRef, max_size: int) -> Artefact:
-        return artefacts.artefact(self._source(model), max_size)
+        return self._hashes.artefact(self._source(model), max_size)
 
     def file(self, model: ModelRef, path: str, limit: int) -> bytes | None:
         return self._source(model).read(path, limit)
@@ -55,7 +57,7 @@ class MachineLearningModels:
             return self._share(model, registry)
         asset = self._workspaces.model_id(workspace, model)
         if asset.lower() == self._workspaces.model_id(WorkspaceRef(model.workspace), model).lower():
-            return Placed(asset, artefacts.artefact(self._source(model), 0).sha256)
+            return Placed(asset, self._hashes.artefact(self._source(model), 0).sha256)
         return self._copy(model, workspace, asset)
 
     def mark(self, model: ModelRef, properties: Mapping[str, str]) -> None:
@@ -134,7 +136,7 @@ class MachineLearningModels:
 
     def _hash_like(self, model: ModelRef, there: Folder) -> str:
         """What lies there. PermanentError: it is not what the version has where it was registered."""
-        found, wanted = artefacts.artefact(there, 0), artefacts.artefact(self._source(model), 0)
+        found, wanted = self._hashes.artefact(there, 0), self._hashes.artefact(self._source(model), 0)
         if found != wanted:
             raise PermanentError(f"{there.url}: other bytes than those of {model} are there ({found.sha256[:12]})")
         return found.sha256
