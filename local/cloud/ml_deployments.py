@@ -13,7 +13,7 @@ from local.cloud.errors import ArmError
 from local.cloud.ml_assets import Assets
 from local.cloud.ml_endpoints import ENDPOINT, Endpoints
 from local.cloud.ml_jobs import now
-from local.cloud.ml_online import BUSY, Deployment, Endpoint, Online
+from local.cloud.ml_online import BUSY, Deployment, Endpoint, Online, require_name
 from local.cloud.ml_operations import MlOperations
 from local.cloud.ml_serving import Serving
 
@@ -187,9 +187,7 @@ class _Deployments:
         properties = body.get("properties")
         if not isinstance(properties, dict):
             raise ArmError(400, "ValidationError", "The body has no properties.")
-        if not (3 <= len(name) <= 32 and name[0].isalpha() and name.replace("-", "").isalnum()):
-            message = f"The name '{name}' is not 3-32 letters, digits and -, with a letter first."
-            raise ArmError(400, "BadArgument", message)
+        require_name(name)
         kind = "Kubernetes" if endpoint.compute else "Managed"
         if properties.get("endpointComputeType", "Managed") != kind:
             raise ArmError(400, "BadArgument", f"The endpointComputeType of '{endpoint.name}' is {kind}.")

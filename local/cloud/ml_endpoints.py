@@ -17,7 +17,7 @@ from local.cloud.arm import ArmCall
 from local.cloud.core import Cloud
 from local.cloud.errors import ArmError
 from local.cloud.ml_jobs import now
-from local.cloud.ml_online import BUSY, Endpoint, Online
+from local.cloud.ml_online import BUSY, Endpoint, Online, require_name
 from local.cloud.ml_operations import MlOperations
 from local.cloud.ml_serving import Serving
 from local.cloud.ml_workspaces import WORKSPACE, Workspaces
@@ -74,6 +74,7 @@ class Endpoints:
         body = await call.json()
         if not isinstance(body.get("properties"), dict):
             raise ArmError(400, "ValidationError", "The body has no properties.")
+        require_name(name)
         known = self._online.by_name(name)
         if known is None or known.workspace != workspace:
             endpoint, status = Endpoint(workspace, name, body), 201

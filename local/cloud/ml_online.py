@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import secrets
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from local.cloud.state import StateFile
 
 BUSY = frozenset({"Creating", "Updating", "Deleting"})
 """States in which an operation of the resource is in progress."""
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 _KIND = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
 
 
@@ -190,6 +192,12 @@ class Online:
     def save(self) -> None:
         self._state.value["endpoints"] = [dataclasses.asdict(each) for each in self._endpoints.values()]
         self._state.save()
+
+
+def require_name(name: str) -> None:
+    """Of endpoints and deployments. ArmError 400: it is not 3-32 letters, digits and -, with a letter first."""
+    if not _NAME.fullmatch(name):
+        raise ArmError(400, "BadArgument", f"The name '{name}' is not 3-32 letters, digits and -, with a letter first.")
 
 
 def _endpoint(raw: dict[str, Any]) -> Endpoint:

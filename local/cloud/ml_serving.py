@@ -20,7 +20,7 @@ from local.cloud.errors import ArmError
 from local.cloud.ml_assets import Assets
 from local.cloud.ml_images import require_image
 from local.cloud.ml_instances import kubernetes_memory, machine_memory
-from local.cloud.ml_online import Deployment, Endpoint, Online
+from local.cloud.ml_online import BUSY, Deployment, Endpoint, Online
 from local.cloud.ml_served import Served, prepare
 from local.cloud.ml_server import Launch, NotReadyError
 from local.cloud.ml_storage import MlStorage
@@ -72,8 +72,10 @@ class Serving:
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
         for endpoint in self._online:
+            if endpoint.state in BUSY:  # its operation is gone; what it has is applied
+                endpoint.state = "Succeeded"
             for deployment in endpoint.deployments.values():
-                if deployment.serves is not None or deployment.state == "Creating":
+                if deployment.serves is not None or deployment.state in BUSY:
                     task = asyncio.create_task(self._again(endpoint, deployment))
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)

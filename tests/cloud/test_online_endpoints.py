@@ -242,6 +242,28 @@ def test_a_deployment_beyond_the_quota_fails_and_starts_nothing(pair: Endpoint) 
     pair.workspace.cloud.admin("DELETE", f"endpoints/{pair.name}/more")
 
 
+def test_a_deployment_whose_answer_was_lost_is_made_once(pair: Endpoint) -> None:
+    match = {"method": "PUT", "path": "/deployments/lost$", "count": 1}
+    pair.workspace.cloud.fault("lost-response", match)
+    given: dict[str, Any] = {"model": pair.workspace.model(), "environmentId": pair.workspace.environment()}
+    given["environmentVariables"] = {
+        "AML_APP_ROOT": pair.workspace.root(given["model"]),
+        "AZUREML_ENTRY_SCRIPT": "score.py",
+    }
+    with pytest.raises(requests.ConnectionError):
+        pair.put_deployment("lost", **given)
+    eventually(lambda: pair.deployment("lost")["properties"]["provisioningState"] == "Succeeded", "it is not made", 60)
+    pid = pair.process("lost")["pid"]
+    assert pair.workspace.done(pair.put_deployment("lost", **given))["status"] == "Succeeded"
+    assert pair.process("lost")["pid"] == pid
+    pair.workspace.cloud.admin("DELETE", f"endpoints/{pair.name}/lost")
+
+
+@pytest.mark.parametrize("name", ["ab", "1st", "a" * 33, "under_score", "end-"])
+def test_a_name_that_azure_does_not_take_is_refused(workspace: Workspace, name: str) -> None:
+    assert Endpoint(workspace, name).put({}).status_code == 400
+
+
 def test_a_killed_process_is_started_again(pair: Endpoint) -> None:
     before = pair.process("green")
     pair.workspace.cloud.admin("POST", f"endpoints/{pair.name}/green/kill")
