@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.alerts.world import JobWorld
 from tests.fakes.faults import Fault
@@ -51,6 +56,21 @@ def test_a_workflow_that_refuses_is_told_at_once_and_until_a_mail_arrives() -> N
     world.run_ends("r9", experiment="exp-9", log="KeyError: 1")
     world.work()
     assert health(world) == {"status": "ok"}
+
+
+def test_the_alert_rules_of_azure_find_what_the_log_says_of_mails(caplog: pytest.LogCaptureFixture) -> None:
+    """The rules look for the beginning of a line, which nobody may change here alone."""
+    rules = json.loads((Path(__file__).parents[2] / "infra" / "data" / "alerts.json").read_text())["alerts"]
+    begins = {each["name"]: re.findall(r"Message startswith '(.*?)'", each["query"]) for each in rules}
+    for name, fault in (("undelivered-mails", Fault.PERMANENT), ("late-mails", Fault.TRANSIENT)):
+        caplog.clear()
+        world = JobWorld(fault=lambda port, _, fault=fault: fault if port == "AlertEmail" else Fault.OK)  # type: ignore[misc]
+        world.run_ends("r1", log="KeyError: 1")
+        world.work(world.later(1800))
+        [beginning] = begins[name]
+        found = [line for line in caplog.records if line.getMessage().startswith(beginning)]
+        threshold = next(each["threshold"] for each in rules if each["name"] == name)
+        assert len(found) > threshold
 
 
 def test_a_mail_that_waits_for_its_turn_is_not_late() -> None:
