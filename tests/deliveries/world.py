@@ -156,7 +156,7 @@ def link(world: DeliveryWorld, stage: str = "pro", key: str = samples.KEY) -> di
 def champion(candidate: Candidate = samples.CANDIDATE, stage: Stage = samples.PRO, **book: Any) -> EndpointBook:
     """What is remembered of an endpoint where a version serves, and another one did before."""
     before = Served(samples.CHAMPION, "litter-6", stage, "model-delivery:ml-dev/litter:6")
-    values: Mapping[str, Any] = {"former": (before,), "moved": True, **book}
+    values: Mapping[str, Any] = {"former": (before,), **book}
     return EndpointBook(stage.target, Served(candidate, "litter-7", stage, samples.KEY), **values)
 
 
