@@ -82,7 +82,7 @@ def wish(version: int, stage: Stage = STAGE, restarts: int = 0) -> es.Wish:
 
 
 def book(champion: int | None = 1, **changes: Any) -> es.EndpointBook:
-    made = es.EndpointBook(TARGET, served(champion) if champion else None, moved=True)
+    made = es.EndpointBook(TARGET, served(champion) if champion else None)
     return dataclasses.replace(made, **changes)
 
 

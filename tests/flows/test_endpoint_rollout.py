@@ -133,7 +133,7 @@ def test_a_deployment_that_is_never_ready_is_given_up_after_an_hour() -> None:
 
 def test_a_smoke_test_is_tried_once_more_before_it_counts() -> None:
     def recovers(play: Play) -> None:
-        if isinstance(play.state, es.CreatingDeployment) and play.state.course.smokes:  # type: ignore[union-attr]
+        if isinstance(play.state, es.CreatingDeployment) and play.state.course.smokes:
             play.service._nature = {}
 
     play = served(1, play=Play({"1": Nature(mute=True)}, watch=recovers))

@@ -15,6 +15,7 @@ from tests.flows.endpoint_samples import (
     at,
     book,
     deployment,
+    live,
     served,
     wanted,
 )
@@ -175,6 +176,26 @@ def test_a_champion_whose_deployment_is_gone_is_made_again_before_it_gets_traffi
     play.run()
     assert play.shares() == {"1": 100}
     assert "digits:1 serves again, which was gone and was deployed again" in play.told[-1].reason
+
+
+def test_a_version_to_go_back_to_gets_a_second_smoke_test() -> None:
+    play = delivered(1, 2)
+    play.service._nature = {"1": Nature(mute=True)}
+    rollback(play)
+    play.until(es.SmokeTesting)
+    play.run(lambda play: isinstance(play.state, es.CreatingDeployment) and play.state.course.smokes == 1)
+    play.service._nature = {}
+    play.run()
+    assert (play.champion(), play.shares()) == ("digits:1", {"1": 100})
+
+
+def test_what_others_serve_where_nobody_of_ours_does_is_left_alone() -> None:
+    play = delivered(1)
+    reject(play, 1)
+    play.until(es.SettledEndpoint)
+    play.service.weights = live((9, 100))
+    play.run()
+    assert play.service.weights == live((9, 100))
 
 
 TARGETS = {

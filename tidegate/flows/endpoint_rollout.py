@@ -39,6 +39,7 @@ from tidegate.flows.endpoint_states import (
     WayBack,
     course_of,
 )
+from tidegate.flows.reminders import Reminded
 from tidegate.flows.rollout_analysis import figures
 from tidegate.flows.rollout_deploying import created, prepared, smoked
 from tidegate.flows.rollout_messages import (
@@ -206,8 +207,8 @@ def _is_nothing_new(event: Answer, after: State) -> bool:
             return True
         case ((EndpointBusy() | TrafficRead() | CommandRefused()), WatchingTraffic()):
             return True
-        case _, SettledEndpoint(looks=looks):
-            return looks > 0
+        case _, SettledEndpoint(book=book, looks=looks):
+            return looks > 0 and not book.fault
         case _:
             return False
 
@@ -224,6 +225,8 @@ def _why(event: Answer) -> str:
             return reason
         case TrafficRead():
             return figures(event)
+        case Reminded():
+            return "the time is up"
         case _:
             return ""
 

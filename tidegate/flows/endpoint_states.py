@@ -78,8 +78,6 @@ class EndpointBook:
     """When the last release was asked for: what was held or released before it, and comes late, changes nothing."""
     returned: datetime.datetime | None = None
     """When the last rollback was asked for; as above."""
-    moved: bool = False
-    """Whether traffic was ever asked for here."""
     repairs: int = 0
     """How often what serves was put right since the last rollout began."""
     leftover: tuple[str, ...] = ()
@@ -152,6 +150,7 @@ class WayBack:
     reason: str
     made: bool = False
     """Whether it was deployed again, and so has to pass its smoke test again (invariant C2)."""
+    smokes: int = 0
     repairs: int = 0
     tried: tuple[str, ...] = ()
     """Versions that could not be brought back."""

@@ -168,8 +168,6 @@ def _passed(state: SmokeTesting, measured: Measured, at: datetime.datetime) -> S
 def _not_passed(state: SmokeTesting, reason: str, at: datetime.datetime) -> Step:
     """Once more, if it is still there: a cold container may answer late, and one that is gone is made again."""
     course = state.course
-    if not isinstance(course, Rollout):
-        return _ended(state, "failed", f"smoke test: {reason}", at)
     if course.smokes + 1 >= SMOKE_TRIES:
         return _ended(state, "failed", f"smoke test: {reason}", at)
     again = dataclasses.replace(course, smokes=course.smokes + 1)

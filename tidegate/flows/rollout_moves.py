@@ -118,7 +118,7 @@ def smoke(book: EndpointBook, course: Course, attempt: int) -> Step:
 
 def shift(book: EndpointBook, course: Course, attempt: int, at: datetime.datetime, wanted: Weights) -> Step:
     """Ask for a division of the traffic."""
-    state = ShiftingTraffic(replaced(book, moved=True), course, attempt, wanted, at)
+    state = ShiftingTraffic(book, course, attempt, wanted, at)
     return Decision(state, (ShiftTraffic(book.target, wanted, attempt),))
 
 
@@ -196,9 +196,9 @@ def remove(book: EndpointBook, attempt: int, deployments: tuple[str, ...]) -> St
 
 
 def settled(book: EndpointBook, attempt: int, looks: int = 0) -> Step:
-    """Nothing is under way. Where traffic was ever moved, the endpoint is looked at now and then."""
+    """Nothing is under way. Where somebody serves, the endpoint is looked at now and then."""
     state = SettledEndpoint(book, attempt, looks)
-    if not book.moved or looks >= len(LOOKS):
+    if book.champion is None or looks >= len(LOOKS):
         return Decision(state)
     wait = LOOKS[looks] - (LOOKS[looks - 1] if looks else 0)
     return Decision(state, (After(wait, CheckEndpoint(book.target, attempt, 1)),))
