@@ -1,7 +1,7 @@
 # Everything a person or CI does with this project, by name. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-job mail up down status test test-trainer check check-infra e2e drill drill-job images bench bench-jobs bench-trainer bench-scoring lock setup setup-python setup-az \
+.PHONY: help demo demo-job demo-model mail up down status test test-trainer check check-infra e2e drill drill-job images bench bench-jobs bench-models bench-trainer bench-scoring lock setup setup-python setup-az \
   setup-trainer clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
@@ -20,6 +20,9 @@ demo: setup ## Start everything, push an image and watch it through the gates
 
 demo-job: setup ## Fail a real job and show its mail, then evict a training job and see it go on
 	@$(python) -m local.demo.job
+
+demo-model: setup ## Deliver a real model through dev, int and pro, see a worse one taken back and a too big one refused
+	@$(python) -m local.demo.model
 
 mail: ## Print the mails that the local stack has sent
 	@$(python) -m local mail
