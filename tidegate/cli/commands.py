@@ -36,7 +36,7 @@ def tidegate(context: click.Context, url: str, profile_name: str) -> None:
     """Promote images, deliver models, decide, roll back.
 
     The app is named by --url, TIDEGATE_URL or ~/.config/tidegate/profiles.toml; who asks is proved by TIDEGATE_KEY (a function
-    key), TIDEGATE_TOKEN, or TIDEGATE_AUDIENCE (a token is taken from az).
+    key) and, where people sign in, TIDEGATE_TOKEN or TIDEGATE_AUDIENCE (a token is taken from az).
     """
     context.obj = lambda: Connection(profile(profile_name or os.environ.get("TIDEGATE_PROFILE", ""), url, os.environ))
 

@@ -128,13 +128,10 @@ class Connection:
             raise Problem(Exit.FAILED, f"{self.profile.url}: no answer ({reason})", todo) from error
 
     def _credentials(self) -> dict[str, str]:
-        if self.profile.token:
-            return {"Authorization": f"Bearer {self.profile.token}"}
-        if self.profile.key:
-            return {"x-functions-key": self.profile.key}
-        if self.profile.audience:
-            return {"Authorization": f"Bearer {_token(self.profile.audience)}"}
-        return {}
+        """The key opens the door, the token says who comes in: an app with a sign-in in front of it wants both."""
+        key = {"x-functions-key": self.profile.key} if self.profile.key else {}
+        token = self.profile.token or (_token(self.profile.audience) if self.profile.audience else "")
+        return key | ({"Authorization": f"Bearer {token}"} if token else {})
 
 
 def _token(audience: str) -> str:
