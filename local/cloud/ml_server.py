@@ -66,6 +66,8 @@ class Server:
 
     async def start(self, session: aiohttp.ClientSession) -> None:
         """Returns when it is healthy. NotReadyError: it will not be; nothing of it is left then."""
+        if not (SERVING / "bin/gunicorn").exists():
+            raise NotReadyError("the inference server is not installed; install it: make setup")
         began = time.monotonic()
         self.port = _free_port()
         self._process = await asyncio.create_subprocess_exec(
