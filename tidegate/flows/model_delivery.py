@@ -108,7 +108,7 @@ class ModelDelivery(Flow):
                 return _answered(state, event)
 
     @override
-    def explain(self, event: Event, after: object, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
+    def explain(self, event: Event, after: State, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
         match event:
             case ModelRegistered():
                 return Explanation("the workspace", "it was registered")
@@ -264,7 +264,7 @@ def _screen(state: AskingChampion, champion: Candidate | None, at: datetime.date
 # For people ----------------------------------------------------------------------------------------------------------
 
 
-def _why(event: Answer | StageEnded, after: object) -> str:
+def _why(event: Answer | StageEnded, after: State) -> str:
     match event:
         case StageEnded(stage=stage, outcome=outcome, reason=reason):
             return f"{stage}: {outcome} {reason}".strip()
@@ -275,8 +275,4 @@ def _why(event: Answer | StageEnded, after: object) -> str:
         case ReleaseSeen(status=status, reason=reason):
             return f"{status} {reason}".strip()
         case _:
-            return reason_of(after) if isinstance(after, _TELLING) else ""
-
-
-_TELLING = (Frozen, ModelIgnored, ModelRejected, DeliveryErrored)
-"""States that an answer leads to, and that say why."""
+            return reason_of(after)
