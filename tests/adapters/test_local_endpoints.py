@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,3 +176,22 @@ def test_other_bytes_under_the_name_are_refused(folder: Path) -> None:
     (place / "server.json").write_text(json.dumps({**state, "variables": {}}))
     with local(folder, artefact()) as endpoints, pytest.raises(PermanentError, match=r"^NameTaken: "):
         endpoints.create(TARGET, BLUE, candidate(), instance())
+
+
+def test_a_server_that_ended_and_that_nobody_asked_about_is_not_alive() -> None:
+    """Started by another process, which has not taken its exit status: the kernel still lists it."""
+    program = (
+        "import subprocess, sys; child = subprocess.Popen(['true']); print(child.pid, flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        listed = Path(f"/proc/{pid}/stat")
+        eventually(lambda: " Z " in listed.read_text(), "it did not end")
+        began = listed.read_text().rpartition(")")[2].split()[19]
+        server = local_servers.Server(pid, began, 1, "m", "s", 0.0)
+        assert not server.is_alive
+        assert local_servers.Server(parent.pid, "0", 1, "m", "s", 0.0).is_alive is False  # another process of this id
+        parent.communicate("")
