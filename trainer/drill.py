@@ -80,7 +80,7 @@ class _Told(Progress):
 
 def live(
     config: Config,
-    workdir: Path,
+    workdir: Path | str,
     kill_at: tuple[int, float] | None = None,
     *,
     exports: bool = False,

@@ -35,10 +35,10 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
 
 def test_every_sample_is_about_as_often_at_every_place() -> None:
     counts = np.zeros((10, 10))
-    for epoch in range(5000):
+    for epoch in range(2000):
         counts[np.arange(10), permuted(np.arange(10, dtype=np.uint64), 10, key(3, epoch))] += 1
-    assert counts.min() > 400
-    assert counts.max() < 600
+    assert counts.min() > 150
+    assert counts.max() < 250
 
 
 def test_step_ten_million_costs_what_step_ten_costs() -> None:

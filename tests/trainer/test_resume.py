@@ -52,7 +52,7 @@ def test_patience_that_was_half_spent_when_the_run_was_killed_ends_it_at_the_sam
     assert len(history.epochs) < config.epochs
     assert undisturbed.reached == len(history.epochs) * STEPS_PER_EPOCH
 
-    in_the_last_epoch = undisturbed.reached - STEPS_PER_EPOCH + 3
+    in_the_last_epoch = undisturbed.reached - STEPS_PER_EPOCH + 2 * SHORT.save_every_steps  # its beginning is durable
     killed = live(config, tmp_path / "killed", (in_the_last_epoch, 0.0))
     assert killed.result is None
     assert history_in(tmp_path / "killed").waited == 1

@@ -1,0 +1,44 @@
+"""The trainer's classifier served by TensorFlow answers what its manifest says, and refuses what would hang."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from scoring.models import saved_model
+from scoring.service import detections
+from tests.trainer.runs import undisturbed_run
+
+_SCRIPT = Path(__file__).parents[2] / "scoring" / "examples" / "classifier_tensorflow" / "score.py"
+
+
+def loaded(script: Path) -> ModuleType:
+    """A scoring script as the inference server imports it."""
+    spec = importlib.util.spec_from_file_location("score", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_answers_are_those_of_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
+    workdir = undisturbed_run().workdir
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(workdir))  # the registered folder lies one level down
+    score = loaded(_SCRIPT)
+    score.init()
+    samples = json.loads((workdir / "export" / "manifest.json").read_text())["samples"]
+    for sample in samples:
+        [detection] = detections((workdir / "export" / sample["request"]).read_bytes(), score._READY[0])
+        assert (detection["label"], detection["xmax"], detection["ymax"]) == (sample["answer"], 28, 28)
+        assert detection["score"] == pytest.approx(sample["score"], abs=1e-4)
+
+
+def test_a_server_that_would_fork_a_loaded_tensorflow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_PRELOAD", "True")
+    with pytest.raises(RuntimeError, match="WORKER_PRELOAD"):
+        saved_model(undisturbed_run().workdir / "export" / "model")
