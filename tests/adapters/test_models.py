@@ -193,6 +193,19 @@ def test_the_newest_versions_of_all_models_come_first(
     assert [(each.model.name, each.model.version) for each in models.recent("vision", 2)] == [("a", "2"), ("b", "1")]
 
 
+def test_only_the_names_that_changed_last_are_looked_into(
+    models: MachineLearningModels, azure: ScriptedAzure, source: str
+) -> None:
+    root = f"{ml_world.workspace('vision')}/models"
+    days = {"old": "2026-03-01T00:00:00Z", "new": "2026-03-03T00:00:00Z", "newer": "2026-03-04T00:00:00Z"}
+    names = [{"name": name, "systemData": {"lastModifiedAt": day}} for name, day in days.items()]
+    azure.answers[f"GET {root}"] = {"value": [*names, {"name": "untold"}]}
+    for name in (*days, "untold"):
+        azure.answers[f"GET {root}/{name}/versions"] = {"value": []}
+    assert models.recent("vision", 3) == []
+    assert [each.path.split("/")[-2] for each in azure.calls("GET", "/versions")] == ["untold", "newer", "new"]
+
+
 # Copies
 
 

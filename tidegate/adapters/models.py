@@ -71,8 +71,8 @@ class MachineLearningModels:
         root = f"{self._workspaces.id(WorkspaceRef(workspace))}/models"
         what = f"models of {workspace}"
         newest: list[RegisteredModel] = []
-        for container in _first(self._arm.pages(root, MODEL_API, what), _MOST_NAMES):
-            name = str(container.get("name"))
+        names = sorted(_first(self._arm.pages(root, MODEL_API, what), _MOST_NAMES), key=_changed, reverse=True)
+        for name in [str(each.get("name")) for each in names[:limit]]:
             query = {"$orderBy": "createdtime desc", "$top": str(limit)}
             versions = _first(self._arm.pages(f"{root}/{name}/versions", MODEL_API, what, query), limit)
             newest += [_registered(ModelRef(workspace, name, str(each.get("name"))), each) for each in versions]
@@ -161,6 +161,11 @@ def _registered(model: ModelRef, resource: Mapping[str, Any]) -> RegisteredModel
         registered_by=str(system.get("createdBy") or ""),
         created=_time(system.get("createdAt")),
     )
+
+
+def _changed(name: Mapping[str, Any]) -> str:
+    """When a name last got a version (unverified: that a new one changes it); where it is not told, as if it were now."""
+    return str((name.get("systemData") or {}).get("lastModifiedAt") or "9")
 
 
 def _uri(resource: Mapping[str, Any]) -> str:
