@@ -10,7 +10,7 @@ from tidegate.deliveries import SHOWN, DeliveryFound, book_of, delivery_of, vote
 from tidegate.delivery_plan import DeliveryPlan, StagePlan
 from tidegate.flows import endpoint_book as books
 from tidegate.flows import endpoint_states as endpoints
-from tidegate.flows.delivery_states import AwaitingApproval, Delivery, Vote
+from tidegate.flows.delivery_states import AwaitingApproval, Delivery, Vote, reason_of
 from tidegate.flows.endpoint_rollout import EndpointRollout
 from tidegate.flows.endpoint_states import EndpointBook, Rollout, course_of
 from tidegate.flows.model_facts import ModelFacts, Weights
@@ -45,6 +45,7 @@ def delivery_json(found: DeliveryFound) -> dict[str, Any]:
         **entry_json(found.summary),
         "state": SHOWN.get(name, name),
         "stage": getattr(state, "stage", "") or None,
+        "reason": reason_of(state),
         "gate": {"name": delivery.gate.name, "version": delivery.gate.version} if delivery else None,
         "evidence": evidence_of(state) or None,
         "approval": _approval_json(state) if isinstance(state, AwaitingApproval) else None,

@@ -99,7 +99,7 @@ def too_large(fit: FitRules, size: int) -> str:
     """Why the artefact does not fit, known before anything is deployed; empty: it does."""
     if not fit.size or size <= fit.size:
         return ""
-    needs, has = gibibytes(size, fit.size)
+    needs, has = sizes(size, fit.size)
     return f"will not fit: {needs} of {has} artefact (fit.size)"
 
 
@@ -118,7 +118,7 @@ def _memory(fit: FitRules, instance: Instance, peak: int | None) -> str:
     limit = fit.memory * instance.memory
     if peak is None or not limit or peak <= limit:
         return ""
-    needs, has = gibibytes(peak, limit)
+    needs, has = sizes(peak, limit)
     whole = "" if fit.memory == 1 else f": {fit.memory * 100:g} % of {instance.memory / GIB:.1f} GiB"
     return f"will not fit: {needs} of {has} memory (fit.memory{whole})"
 
@@ -140,9 +140,10 @@ def _startup(fit: FitRules, startup: float | None) -> str:
 # Figures as people read them -----------------------------------------------------------------------------------------
 
 
-def gibibytes(one: float, other: float) -> tuple[str, str]:
-    """Two numbers of bytes."""
-    return _apart(one / GIB, other / GIB, 1, lambda value, decimals: f"{value:.{decimals}f} GiB")
+def sizes(one: float, other: float) -> tuple[str, str]:
+    """Two numbers of bytes, in the unit of the smaller one."""
+    unit, name = (GIB, "GiB") if min(one, other) >= GIB else (1 << 20, "MiB")
+    return _apart(one / unit, other / unit, 1, lambda value, decimals: f"{value:.{decimals}f} {name}")
 
 
 def milliseconds(one: float, other: float) -> tuple[str, str]:
