@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -161,3 +163,14 @@ def test_a_mistake_in_the_gates_is_answered_with_its_line(tmp_path: Path) -> Non
         make({**REQUIRED, "TIDEGATE_GATES_FILE": str(gates)}, "work")
     assert f"{gates}:5:" in str(caught.value)
     assert "test" in str(caught.value)  # what would be allowed
+
+
+def test_a_page_has_one_style_which_its_policy_allows_by_hash() -> None:
+    answer = answered(lambda: Answer(Page("<!doctype html><html><head></head><body><h1>Muted</h1></body></html>")))
+    text = answer.get_body().decode()
+    style = text.partition("<style>")[2].partition("</style>")[0]
+
+    expected = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{expected}'" in answer.headers["Content-Security-Policy"]
+    assert text.count("<style>") == 1
+    assert "<h1>Muted</h1>" in text
