@@ -21,7 +21,7 @@ NOW = datetime.datetime(2026, 3, 2, 8, 10, tzinfo=datetime.UTC)
 SINCE = NOW - datetime.timedelta(minutes=5)
 ENDPOINT = f"{workspace('vision')}/onlineEndpoints/digits"
 DEPLOYMENT = f"{ENDPOINT}/deployments/blue"
-METRICS = "/providers/microsoft.insights/metrics"
+METRICS = "/providers/Microsoft.Insights/metrics"
 
 
 @pytest.fixture

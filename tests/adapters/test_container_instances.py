@@ -326,7 +326,7 @@ def test_an_endpoint_without_groups_is_there(instances: ContainerInstances, azur
 
 def test_only_memory_is_told(instances: ContainerInstances, azure: ScriptedAzure) -> None:
     points = [{"timeStamp": "t", "average": 5.4e8}, {"timeStamp": "u", "average": 6e8}]
-    azure.answers[f"GET {place()}/providers/microsoft.insights/metrics"] = {
+    azure.answers[f"GET {place()}/providers/Microsoft.Insights/metrics"] = {
         "value": [{"name": {"value": "MemoryUsage"}, "timeseries": [{"data": points}]}]
     }
     assert instances.memory(TARGET, BLUE, instance()) == 600_000_000

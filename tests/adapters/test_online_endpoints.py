@@ -414,7 +414,7 @@ def test_the_time_to_start_is_the_operations_own(endpoints: OnlineEndpoints, azu
 
 def test_memory_is_the_highest_share_of_the_instance_so_far(endpoints: OnlineEndpoints, azure: ScriptedAzure) -> None:
     deployment(azure, "Succeeded")
-    place = f"{DEPLOYMENT}/providers/microsoft.insights/metrics"
+    place = f"{DEPLOYMENT}/providers/Microsoft.Insights/metrics"
     azure.answers[f"GET {place}"] = {"value": []}
     assert endpoints.memory(target(), NEW, instance()) is None
     points = [{"timeStamp": "t1", "maximum": 20.0}, {"timeStamp": "t2", "maximum": 50.0}, {"timeStamp": "t3"}]

@@ -7,9 +7,11 @@ import datetime
 import json
 import uuid
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
+from infra import access
 from local import world
 from tests.azurite import Azurite
 from tests.cloud.images import Pusher
@@ -46,6 +48,7 @@ def run(data):
     return {"digits": [int(answer)], "mode": os.environ.get("MODE", "")}
 """
 BROKEN = b"def init():\n    raise RuntimeError('no weights')\n\ndef run(data):\n    return 0\n"
+DECLARED = json.loads((Path(__file__).parents[1] / "infra" / "adapter_actions.json").read_text())["adapters"]
 INSTANCE = Instance("Standard_DS2_v2", 1, cpu=2, memory=7 << 30)
 
 
@@ -62,6 +65,19 @@ def cloud(running: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> LocalCloud:
     running.admin("DELETE", "faults")
     running.admin("DELETE", "calls")
     return running
+
+
+@pytest.fixture(autouse=True)
+def permitted(cloud: LocalCloud) -> Iterator[None]:
+    """What a test's calls take is declared for the adapters, and both apps have it (the stand-in itself lets everyone here)."""
+    cloud.admin("DELETE", "permissions")
+    yield
+    taken = {(each["scope"], each["action"]) for each in cloud.admin("GET", "permissions")["permissions"]}
+    assert taken
+    assert taken <= {(each["scope"], each["action"]) for each in DECLARED}
+    granted = access.read()
+    for app in ("events-app", "api-app"):
+        assert {each for each in taken if not granted.allows(app, *each)} == set()
 
 
 @pytest.fixture

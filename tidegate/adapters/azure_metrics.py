@@ -72,7 +72,7 @@ class AzureMetrics:
             "aggregation": aggregation,
             **({"$filter": where} if where else {}),
         }
-        place = f"{resource_id}/providers/microsoft.insights/metrics"
+        place = f"{resource_id}/providers/Microsoft.Insights/metrics"
         answer = self._arm.get(place, _API, f"metric {metric}", query)
         return list(_parsed(answer or {}, aggregation))
 
