@@ -55,6 +55,9 @@ images: setup ## Build the images of the trainer and of scoring, and run in each
 bench-jobs: setup ## Measure how soon a failed job is a mail, and how fast a storm of failures is taken in
 	@$(python) -m benchmarks.jobs
 
+bench-models: setup ## Measure what a delivery adds to its deployments' own start, traffic shifts, and what an endpoint adds to a request
+	@$(python) -m benchmarks.models
+
 bench-trainer: setup-trainer ## Measure what checkpoints cost, what a kill loses and how soon a run is back
 	@nice -n 10 .tools/trainer/bin/python -m benchmarks.trainer
 
