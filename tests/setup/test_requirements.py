@@ -13,22 +13,25 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+GROUPS = PROJECT["dependency-groups"]
+
+
+def asked(group: str) -> list[str]:
+    """The requirements of a group, those of the groups that it includes too."""
+    return [
+        text for each in GROUPS[group] for text in ([each] if isinstance(each, str) else asked(each["include-group"]))
+    ]
+
+
 APP = "requirements.txt"
 DEV = "requirements/dev.txt"
 LOCKS = {
     APP: PROJECT["project"]["dependencies"],
-    DEV: [
-        *PROJECT["project"]["dependencies"],
-        *PROJECT["dependency-groups"]["local"],
-        *PROJECT["dependency-groups"]["test"],
-    ],
-    "requirements/azure-cli.txt": PROJECT["dependency-groups"]["azure-cli"],
-    "requirements/serving.txt": [
-        *PROJECT["dependency-groups"]["scoring"],
-        *(each for each in PROJECT["dependency-groups"]["serving"] if isinstance(each, str)),
-    ],
-    "requirements/uv.txt": PROJECT["dependency-groups"]["uv"],
-    "requirements/node.txt": PROJECT["dependency-groups"]["node"],
+    DEV: [*PROJECT["project"]["dependencies"], *asked("local"), *asked("test")],
+    "requirements/azure-cli.txt": asked("azure-cli"),
+    "requirements/serving.txt": asked("serving"),
+    "requirements/uv.txt": asked("uv"),
+    "requirements/node.txt": asked("node"),
 }
 PIN = re.compile(r"([\w.-]+)==(\S+)( ; .+)?")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
@@ -74,9 +77,9 @@ def test_no_lock_names_where_packages_come_from(lock: str) -> None:
 
 @pytest.mark.parametrize("group", ["local", "test"])
 def test_the_function_app_carries_nothing_that_only_the_groups_ask_for(group: str) -> None:
-    asked = {canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]}
+    own = {canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]}
     brought = {"jsonschema"}  # azure-ai-ml validates with it
-    others = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependency-groups"][group]} - asked
+    others = {canonicalize_name(Requirement(text).name) for text in asked(group)} - own
     assert others & pins(APP).keys() == brought & others
 
 
