@@ -351,6 +351,28 @@ def test_an_instance_that_is_none_is_refused_at_once(
     assert endpoints.deployment(target, "some-name").state == "missing"
 
 
+def test_a_model_is_served_on_an_attached_cluster(
+    models: MachineLearningModels,
+    endpoints: OnlineEndpoints,
+    workspaces: Workspaces,
+    account: StorageAccount,
+    image: str,
+) -> None:
+    """Two replicas, set by hand; the memory is told as a share of one."""
+    target = Target("kubernetes", WorkspaceRef("vision-int"), f"k-{uuid.uuid4().hex[:10]}", world.KUBERNETES)
+    size = Instance("defaultinstancetype", 2, cpu=0.5, memory=3 << 29)
+    eventually(lambda: endpoints.ensure(target).state == "ready", "the endpoint was never made")
+    model = registered(workspaces, account, 4)
+    name = deployment_name(model.name, model.version)
+    endpoints.create(target, name, candidate(models, model, image), size)
+    ready(endpoints, target, name)
+    divide(endpoints, target, Weights(((name, 100),)))
+    assert json.loads(endpoints.ask(target, name, b"{}", 10).body)["digits"] == [4]
+    memory = endpoints.memory(target, name, size)
+    assert memory is not None
+    assert 5 << 20 < memory < size.memory
+
+
 # Container instances
 
 
