@@ -40,7 +40,7 @@ def console_file(req: func.HttpRequest) -> func.HttpResponse:
 
 def _file(name: str, req: func.HttpRequest) -> func.HttpResponse:
     """A file by its name in the table; a name is never a path."""
-    found = _files().get(name)
+    found = files().get(name)
     if found is None:
         return func.HttpResponse("not found", status_code=404, mimetype="text/plain", headers=_HEADERS)
     body, mimetype, etag = found
@@ -51,7 +51,7 @@ def _file(name: str, req: func.HttpRequest) -> func.HttpResponse:
 
 
 @functools.cache
-def _files() -> dict[str, tuple[bytes, str, str]]:
+def files() -> dict[str, tuple[bytes, str, str]]:
     """Content, media type and ETag of every file that is served."""
     read = ((path, path.read_bytes()) for path in _FOLDER.iterdir() if path.suffix in _TYPES)
     return {path.name: (data, _TYPES[path.suffix], f'"{hashlib.sha256(data).hexdigest()[:16]}"') for path, data in read}

@@ -579,7 +579,7 @@ module signIn 'modules/sign-in.bicep' = if (!empty(signInClientId)) {
     clientId: signInClientId
     allowedApplications: signInAllowedApplications
     unauthenticatedClientAction: 'Return401'
-    excludedPaths: map(functions.signedActions, each => '/api/actions/${each}')
+    excludedPaths: concat(map(functions.signedActions, each => '/api/actions/${each}'), functions.consolePaths)
   }
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from functions.console import files as console_files
 from infra import access
 from tests.infra.bicep import tree
 from tests.infra.bicep.project import Project
@@ -120,7 +121,7 @@ def test_settings_that_are_secrets_are_references_that_the_app_reads_as_its_iden
     )
 
 
-def test_buttons_of_mails_open_in_a_browser_that_is_not_signed_in_and_nothing_else_does(project: Project) -> None:
+def test_buttons_of_mails_and_the_console_s_files_open_without_sign_in_and_nothing_else_does(project: Project) -> None:
     """Each is named in full: whether a path with a wildcard is taken as one is said nowhere."""
     made = project.files[INFRA / "modules" / "sign-in.bicep"].named("authentication")
     assert made is not None
@@ -131,8 +132,11 @@ def test_buttons_of_mails_open_in_a_browser_that_is_not_signed_in_and_nothing_el
 
     assert value.get("requireAuthentication") == tree.Literal(True)
     assert value.get("excludedPaths") == tree.Name("excludedPaths")
-    assert "map(functions.signedActions, each => '/api/actions/${each}')" in (INFRA / "main.bicep").read_text()
+    excluded = "concat(map(functions.signedActions, each => '/api/actions/${each}'), functions.consolePaths)"
+    assert f"excludedPaths: {excluded}\n" in (INFRA / "main.bicep").read_text()
     assert set(data("functions")["signedActions"]) == set(ACTIONS)
+    files = {f"/api/console/{name}" for name in console_files() if name != "index.html"}
+    assert set(data("functions")["consolePaths"]) == files | {"/api/console"}
 
 
 def test_no_app_setting_fakes_the_sign_in(project: Project) -> None:
