@@ -35,12 +35,10 @@ class FlowLoop:
         self._asleep: list[tuple[datetime.datetime, int, str, object]] = []
         self._numbers = itertools.count()
 
-    def fails(self, name: str, experiment: str) -> None:
+    def fails(self, name: str, experiment: str, log: str = "KeyError: 1") -> None:
         """A run fails, and its event comes in."""
         job = JobRef("vision", name)
-        self.runs[job] = JobFacts(
-            job, "failed", experiment, log="KeyError: 1", studio=f"https://ml.azure.com/runs/{name}"
-        )
+        self.runs[job] = JobFacts(job, "failed", experiment, log=log, studio=f"https://ml.azure.com/runs/{name}")
         self.tell(job_failure.key(job), RunEnded(job, "failed", experiment, self.now))
 
     def tell(self, key: str, event: object) -> None:

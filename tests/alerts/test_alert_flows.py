@@ -116,3 +116,28 @@ def test_a_muted_incident_says_nothing_until_the_time_is_over() -> None:
     assert later == After(int((samples.MUCH_LATER - LATER).total_seconds()) + 1, Remind(3))
     told = grid.decide(step.state, Reminded(3, samples.MUCH_LATER))
     assert [command.event.notice.names for command in told.commands] == [("r1",)]
+
+
+def test_a_muted_incident_stays_muted_when_the_next_failure_comes_after_its_window() -> None:
+    muted = samples.INCIDENT_STATES["open-muted"]
+    step = GRIDS["incident"].decide(muted, incident.Raised(samples.alert(2, at=NOW + datetime.timedelta(days=2))))
+    assert step.commands == ()
+    assert step.state.unnamed == ("r1", "r2")
+
+
+@pytest.mark.parametrize(("seconds", "is_over"), [(-1, True), (1, False)])
+def test_a_failure_after_the_success_makes_a_muted_incident_go_on(seconds: int, is_over: bool) -> None:
+    muted = samples.INCIDENT_STATES["open-muted-over"]
+    failed = incident.Raised(samples.alert(2, at=LATER + datetime.timedelta(seconds=seconds)))
+    step = GRIDS["incident"].decide(muted, failed)
+    assert (step.state.recovered is not None) is is_over
+
+
+def test_a_digest_waits_for_more_of_the_same_and_a_notice_alone_does_not() -> None:
+    flow = mailing.Mailing(POLICY)
+    several = flow.decide(samples.MAILING_STATES["sending-more-waits"], mailing.MailSent(4, NOW))
+    [later] = several.commands
+    assert later == After(POLICY.wait + 1, Remind(5))
+    alone = dataclasses.replace(samples.MAILING_STATES["sending-more-waits"], waiting=(samples.notice(8),))
+    [at_once] = flow.decide(alone, mailing.MailSent(4, NOW)).commands
+    assert isinstance(at_once, mailing.SendMail)

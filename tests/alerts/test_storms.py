@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.alerts.flow_loop import FlowLoop, key_of
 from tests.alerts.world import POLICY
+from tidegate.flows.alert_policy import Route
 from tidegate.flows.incident import Closed, Muted, Recovered
 
 TOTAL = 10_000
@@ -65,6 +67,11 @@ def test_what_fails_while_people_want_to_hear_nothing_is_named_when_that_time_is
     assert loop.mails[1][0] >= until
     assert loop.named() == {f"r{number}" for number in range(2_500)}
     assert largest < LARGEST
+    loop.fails("last", "exp")
+    loop.until()
+    names = [name for _, mail in loop.mails for name in loop.names(mail)]
+    assert "last" in names
+    assert len(names) == len(set(names)), "told again"
     _within_the_rate(loop)
 
 
@@ -108,6 +115,24 @@ def test_a_muted_incident_that_goes_on_for_two_days_keeps_no_page_twice() -> Non
             loop.fails(f"r{total}", "exp")
             total += 1
         loop.until(loop.now + datetime.timedelta(hours=25))
+    loop.until()
+    assert loop.named() == {f"r{number}" for number in range(total)}
+
+
+def test_names_that_are_kept_twice_in_one_muted_time_lie_in_pages_of_their_own() -> None:
+    """Another cause that concerns other people is told at once, with all that was kept; what fails then is kept anew."""
+    quota = Route("quota", ("platform@team.example",), causes=("quota",))
+    loop = FlowLoop(dataclasses.replace(POLICY, routes=(quota, *POLICY.routes)))
+    loop.fails("r0", "exp")
+    loop.until(loop.now + datetime.timedelta(minutes=5))
+    loop.tell(key_of("exp"), Muted(loop.now + datetime.timedelta(days=1), "a person", loop.now))
+    total = 1
+    for _ in range(2):
+        for _ in range(250):
+            loop.fails(f"r{total}", "exp")
+            total += 1
+        loop.fails(f"r{total}", "exp", log="OutOfQuota: 6/6")
+        total += 1
     loop.until()
     assert loop.named() == {f"r{number}" for number in range(total)}
 
