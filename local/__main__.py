@@ -99,7 +99,9 @@ def _mail(site: Site) -> int:
     for mail in mails:
         job_cases.print_mail(mail)
         print()
-    print(f"{len(mails) or 'No'} mails. In a browser: http://127.0.0.1:{site.stack.ports.cloud}/mail")
+    print(
+        f"{len(mails)} {'mail' if len(mails) == 1 else 'mails'}. In a browser: http://127.0.0.1:{site.stack.ports.cloud}/mail"
+    )
     return 0
 
 
