@@ -1,10 +1,10 @@
 """Long runs of the simulator, for the night: many seeds, wider bounds, one seed to read.
 
-python -m tests.simulator --seeds 20000 [--first 0] [--models]
-python -m tests.simulator --explore [--bug NAME] [--models]
-python -m tests.simulator --seed 275 [--models]
+python -m tests.simulator --seeds 20000 [--first 0] [--models | --alerts]
+python -m tests.simulator --explore [--bug NAME] [--models | --alerts]
+python -m tests.simulator --seed 275 [--models | --alerts]
 
-With --models an endpoint of models is simulated, without it the image flow.
+With --models an endpoint of models is simulated, with --alerts failed jobs and the mails about them, else the image flow.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.simulator.alert_bugs import PLANTED_ALERT_BUGS
+from tests.simulator.alert_run import NO_ALERT_BUG, AlertRun
+from tests.simulator.alert_scenarios import ALERT_SCENARIOS, alert_scenario_of
+from tests.simulator.alert_seeds import RandomAlertChoices, play_alerts
 from tests.simulator.bugs import PLANTED
 from tests.simulator.explore import Bounds, explore_runs
 from tests.simulator.installation import NO_BUG
@@ -40,12 +44,18 @@ def main() -> int:
     what.add_argument("--seeds", type=int, metavar="N", help="run N seeds")
     what.add_argument("--seed", type=int, metavar="N", help="run one seed and print its schedule")
     what.add_argument("--explore", action="store_true", help="try every schedule within wide bounds")
-    parser.add_argument("--models", action="store_true", help="an endpoint of models, not images")
+    world = parser.add_mutually_exclusive_group()
+    world.add_argument("--models", action="store_true", help="an endpoint of models, not images")
+    world.add_argument("--alerts", action="store_true", help="failed jobs and the mails about them, not images")
     parser.add_argument("--first", type=int, default=0, help="the first of the seeds")
     parser.add_argument("--limit", type=int, default=20_000, help="schedules for each scenario and bounds")
-    parser.add_argument("--bug", choices=sorted({*PLANTED, *PLANTED_MODEL_BUGS}), help="with a planted bug")
+    parser.add_argument(
+        "--bug", choices=sorted({*PLANTED, *PLANTED_MODEL_BUGS, *PLANTED_ALERT_BUGS}), help="with a planted bug"
+    )
     asked = parser.parse_args()
     logging.getLogger("tidegate").setLevel(logging.CRITICAL)
+    if asked.alerts:
+        return _alerts(asked)
     return _models(asked) if asked.models else _images(asked)
 
 
@@ -68,6 +78,17 @@ def _models(asked: argparse.Namespace) -> int:
         return _many(asked.first, asked.seeds, lambda seed, counts: play_models(seed, bug, counts))
     scenario = model_scenario_of(asked.seed)
     return _one(scenario, ModelRun(scenario, bug), RandomModelChoices(asked.seed))
+
+
+def _alerts(asked: argparse.Namespace) -> int:
+    bug = PLANTED_ALERT_BUGS[asked.bug].bug if asked.bug else NO_ALERT_BUG
+    if asked.explore:
+        makes = {name: functools.partial(AlertRun, each, bug) for name, each in ALERT_SCENARIOS.items()}
+        return _explore(makes, asked.limit)
+    if asked.seed is None:
+        return _many(asked.first, asked.seeds, lambda seed, counts: play_alerts(seed, bug, counts))
+    scenario = alert_scenario_of(asked.seed)
+    return _one(scenario, AlertRun(scenario, bug), RandomAlertChoices(asked.seed))
 
 
 def _many(first: int, seeds: int, played: Callable[[int, Counter[str]], SeedFailure | None]) -> int:
