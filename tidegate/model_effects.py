@@ -224,16 +224,17 @@ class ModelEffects:
             endpoints.traffic(target, command.champion, command.since, mirrored=False) if command.champion else None
         )
         challenger = endpoints.traffic(target, command.challenger, command.since, command.mirrored)
-        shift = self._shift(command) if command.champion else None
-        return rollouts.TrafficRead(command.attempt, champion, challenger, shift, self.clock.now())
+        shift, asked = self._shift(command) if command.champion else (None, 0)
+        return rollouts.TrafficRead(command.attempt, champion, challenger, shift, self.clock.now(), asked)
 
-    def _shift(self, command: rollouts.ReadTraffic) -> float | None:
-        """Share of predictions for the sample requests in which champion and challenger differ; None: nothing to compare."""
+    def _shift(self, command: rollouts.ReadTraffic) -> tuple[float | None, int]:
+        """Share of predictions for the sample requests in which champion and challenger differ (None: nothing to compare), and
+        how many requests each was sent for it."""
         endpoints, target = self._on(command.target), command.target
         try:
             samples = self._samples(command.candidate)
         except SamplesError:
-            return None
+            return None, 0
         differ = of = 0
         for sample in samples:
             answers = [
@@ -244,7 +245,7 @@ class ModelEffects:
                 counted = different(answers[0].body, answers[1].body)
                 if counted is not None:
                     differ, of = differ + counted[0], of + counted[1]
-        return differ / of if of else None
+        return (differ / of if of else None), len(samples)
 
 
 def _is_answer(answered: Answered) -> bool:

@@ -9,7 +9,17 @@ import pytest
 from tests.flows.endpoint_samples import GIB, GOOD, MEASURED, STAGE
 from tidegate.flows.model_facts import Measured, Traffic
 from tidegate.flows.model_gate import AnalysisRules, FitRules, Instance
-from tidegate.flows.rollout_analysis import Fine, Inconclusive, Judgement, Worse, figures, judge, too_large, unfit
+from tidegate.flows.rollout_analysis import (
+    Fine,
+    Inconclusive,
+    Judgement,
+    Worse,
+    figures,
+    judge,
+    too_large,
+    unfit,
+    without_ours,
+)
 from tidegate.flows.rollout_messages import TrafficRead
 
 RULES = STAGE.analysis
@@ -79,6 +89,14 @@ JUDGED: dict[str, tuple[TrafficRead, Judgement]] = {
 @pytest.mark.parametrize(("figures", "judgement"), JUDGED.values(), ids=JUDGED.keys())
 def test_a_challenger_is_judged_by_the_rules_of_its_gate(figures: TrafficRead, judgement: Judgement) -> None:
     assert judge(RULES, figures) == judgement
+
+
+def test_our_own_requests_are_nobody_s() -> None:
+    both = read(70, 1, champion=Traffic(60, 0, 0.1))
+    left = without_ours(both, 30)
+    assert (left.champion, left.challenger) == (Traffic(30, 0, 0.1), Traffic(40, 1, 0.1))
+    assert judge(RULES, both) != judge(RULES, left) == Inconclusive("40 answers of 50 (analysis.requests)")
+    assert without_ours(both, 1000).challenger == Traffic(1, 1, 0.1)
 
 
 def test_a_gate_that_does_not_look_at_predictions_does_without_them() -> None:

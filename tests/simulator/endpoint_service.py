@@ -52,6 +52,7 @@ class Deployment:
     ready_at: datetime.datetime
     code: str = ""
     smoked: bool = False
+    asked: list[datetime.datetime] = dataclasses.field(default_factory=list)
     """Whether it answered a sample request as it should since it was made: what invariant C2 asks for."""
 
 
@@ -183,6 +184,7 @@ class EndpointService(FakePort, Endpoints):
         if nature.mute:
             return Answered(500, b"", 0.001)
         found.smoked = True
+        found.asked.append(self._clock.now())
         return Answered(200, json.dumps([nature.answer]).encode(), nature.p95)
 
     @override
@@ -194,6 +196,7 @@ class EndpointService(FakePort, Endpoints):
         nature = self.nature(found.candidate)
         weights = self.weights.mirror if mirrored else self.weights.live
         requests = nature.requests * dict(weights).get(deployment, 0) // 100
+        requests += sum(at >= since for at in found.asked)  # the service cannot tell the samples from people's requests
         return Traffic(requests, round(requests * nature.failures), nature.p95 if requests else None)
 
     @override

@@ -237,6 +237,8 @@ class WatchingTraffic:
     reading: bool = False
     """Whether the weights were as wanted, and the figures are being read."""
     looks: int = 0
+    asked: int = 0
+    """Sample requests that the looks at this step have sent: they are among the figures, and are nobody's."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

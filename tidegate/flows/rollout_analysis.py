@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from tidegate.flows.model_facts import Measured
+from tidegate.flows.model_facts import Measured, Traffic
 from tidegate.flows.model_gate import AnalysisRules, FitRules, Instance
 from tidegate.flows.rollout_messages import TrafficRead
 
@@ -36,6 +36,16 @@ type Judgement = Fine | Worse | Inconclusive
 
 
 # Between the steps ---------------------------------------------------------------------------------------------------
+
+
+def without_ours(read: TrafficRead, asked: int) -> TrafficRead:
+    """The figures without the sample requests of earlier looks, which the service counts like any other."""
+
+    def less(traffic: Traffic) -> Traffic:
+        return dataclasses.replace(traffic, requests=max(traffic.requests - asked, traffic.failed))
+
+    champion = None if read.champion is None else less(read.champion)
+    return dataclasses.replace(read, champion=champion, challenger=less(read.challenger))
 
 
 def judge(rules: AnalysisRules, read: TrafficRead) -> Judgement:

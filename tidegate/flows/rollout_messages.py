@@ -181,6 +181,8 @@ class TrafficRead:
     shift: float | None
     """Share of sample requests that both answer, but differently, 0-1; None: not comparable."""
     at: datetime.datetime
+    asked: int = 0
+    """Sample requests that this look sent to each of them, after it had read the figures: they are in those of the next look."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from tidegate.flows.endpoint_states import (
 )
 from tidegate.flows.model_facts import Weights
 from tidegate.flows.reminders import Reminded
-from tidegate.flows.rollout_analysis import Fine, Inconclusive, Judgement, Worse, judge
+from tidegate.flows.rollout_analysis import Fine, Inconclusive, Judgement, Worse, judge, without_ours
 from tidegate.flows.rollout_messages import (
     Answer,
     EndpointBusy,
@@ -158,7 +158,8 @@ def _looked(state: WatchingTraffic, found: Weights, at: datetime.datetime) -> St
 def _figures(state: WatchingTraffic, event: Answer) -> Step:
     match event:
         case TrafficRead(at=at):
-            return _judged(state, judge(state.course.wish.stage.analysis, event), at)
+            verdict = judge(state.course.wish.stage.analysis, without_ours(event, state.asked))
+            return _judged(dataclasses.replace(state, asked=state.asked + event.asked), verdict, at)
         case CommandRefused(reason=reason, at=at):
             return _judged(state, Inconclusive(f"the figures could not be read: {reason}"), at)
         case Reminded(at=at):
