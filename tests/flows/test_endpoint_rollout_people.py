@@ -104,7 +104,8 @@ def test_a_rollback_that_is_asked_for_twice_goes_back_once() -> None:
     assert play.champion() == "digits:2"
     assert rollback_target(play.state) is None
     release(play)
-    step = FLOW.decide(play.state, rm.RollbackRequested(TARGET, "ann", "it is slow", at(-100_000)))
+    asked_then = play.state.book.returned
+    step = FLOW.decide(play.state, rm.RollbackRequested(TARGET, "ann", "it is slow", asked_then))
     assert step == Decision(play.state)
 
 
@@ -293,6 +294,27 @@ def test_a_pause_does_not_expire_while_the_endpoint_is_held() -> None:
     assert play.shares() == {"1": 50, "2": 50}
 
 
+def test_a_rollback_is_noted_on_a_hold_that_was_there() -> None:
+    play = delivered(1, 2)
+    hold(play)
+    rollback(play, 1)
+    play.run()
+    assert play.champion() == "digits:1"
+    assert (play.state.book.hold.why, play.state.book.hold.rollback) == ("audit", True)
+
+
+def test_traffic_that_was_divided_by_hand_stays_so_in_a_hold() -> None:
+    play = rolling()
+    hold(play)
+    play.service.divide(live((1, 100)))
+    play.run()
+    assert play.shares() == {"1": 100}
+    assert isinstance(play.state, es.PausedRollout)
+    release(play)
+    play.run()
+    assert play.champion() == "digits:2"
+
+
 def test_a_late_hold_or_release_changes_nothing() -> None:
     play = delivered(1)
     early = play.clock.now()
@@ -365,6 +387,7 @@ def test_a_champion_that_is_rejected_while_the_next_is_rolled_out_goes_first_and
     assert play.outcomes()[2:] == [("digits:2", "rejected"), ("digits:3", "serving")]
     assert play.shifts()[-4:] == [{"2": 50, "3": 50}, {"1": 100}, {"1": 50, "3": 50}, {"3": 100}]
     assert play.there() == {"3"}
+    assert [what for what, name, _ in play.service.changes if name == deployment(3)] == ["created"]
 
 
 def test_a_version_rejected_on_the_way_back_to_it_goes_as_well() -> None:

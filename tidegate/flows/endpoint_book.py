@@ -50,10 +50,6 @@ def is_blocked(book: EndpointBook, served: Served | None) -> bool:
     return served is not None and served.candidate.name in book.blocked
 
 
-def is_held(book: EndpointBook) -> bool:
-    return book.hold is not None
-
-
 # What is remembered --------------------------------------------------------------------------------------------------
 
 
