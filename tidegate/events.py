@@ -165,13 +165,13 @@ def model_registered(
     event: Envelope, *, workspaces: Collection[str], now: datetime.datetime
 ) -> Registration | NotForUs:
     """What a registration means. `now` stands in for a time that cannot be read."""
-    workspace = _workspace(event.source, workspaces)
     data = _data(event.data)
+    tags = {**_texts(_field(data, "modelProperties")), **_texts(_field(data, "modelTags"))}
+    if COPY_TAG in tags:  # wherever it lies: the workspaces of stages need not be watched
+        return NotForUs("a copy that a delivery made")
+    workspace = _workspace(event.source, workspaces)
     name = references.model(_field(data, "modelName"), "data.modelName")
     version = references.version(_field(data, "modelVersion"), "data.modelVersion")
-    tags = {**_texts(_field(data, "modelProperties")), **_texts(_field(data, "modelTags"))}
-    if COPY_TAG in tags:
-        return NotForUs("a copy that a delivery made")
     stamp = _stamp(event.time)
     registered = datetime.datetime.fromisoformat(stamp) if stamp else now
     model = ModelRef(workspace, name, version)

@@ -106,7 +106,9 @@ def test_a_property_counts_where_no_tag_has_its_name() -> None:
 
 
 def test_what_a_delivery_copied_starts_no_delivery() -> None:
-    assert isinstance(understood(changed(data__ModelTags={COPY_TAG: "vision/digits:3"})), NotForUs)
+    copied = changed(data__ModelTags={COPY_TAG: "vision/digits:3"})
+    assert isinstance(understood(copied), NotForUs)
+    assert isinstance(understood(copied, workspaces=("another",)), NotForUs), "it lies where a stage serves"
 
 
 @pytest.mark.parametrize(
