@@ -130,20 +130,25 @@ class Callers:
         return self.total - self.answers.get(200, 0)
 
     def _call_on(self) -> None:
-        key = score_key(self.site, self.workspace, self.endpoint)
+        key = ""
         pause = self.callers / self.rate
         while not self._stop.wait(pause):
+            key = key or score_key(self.site, self.workspace, self.endpoint)
+            if not key:  # there is no endpoint, yet or any more
+                continue
             since = time.monotonic()
             status = score(self.site, self.endpoint, key, self.body).status
             with self._lock:
                 self.answers[status] = self.answers.get(status, 0) + 1
                 self.seconds.append(time.monotonic() - since)
+            if status in (401, 404):
+                key = ""
 
 
 def score_key(site: Site, workspace: str, endpoint: str) -> str:
-    """The endpoint's primary key."""
-    key: str = arm(site, "POST", f"{endpoint_path(workspace, endpoint)}/listKeys")[1]["primaryKey"]
-    return key
+    """The endpoint's primary key; empty: there is no endpoint."""
+    status, body = arm(site, "POST", f"{endpoint_path(workspace, endpoint)}/listKeys")
+    return str(body["primaryKey"]) if status == 200 else ""
 
 
 def score(site: Site, endpoint: str, key: str, body: bytes) -> Answer:

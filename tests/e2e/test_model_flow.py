@@ -295,14 +295,15 @@ class TestWithAChampion:
             assert job_site.until(killed_in_each_state, 300)
             model.end("Delivered")
         assert len(seen) >= 3, seen
-        assert len(model_site.deployments(developer.site, *self.ENDPOINT)) == 1
+        assert job_site.until(lambda: len(model_site.deployments(developer.site, *self.ENDPOINT)) == 1, 60)
 
     def test_an_endpoint_that_was_deleted_by_hand_is_made_again_for_the_next_version(
         self, developer: Developer, champion: Registered, trained: dict[str, Path]
     ) -> None:
         assert developer.site.cloud("DELETE", f"/admin/endpoints/{self.ENDPOINT[1]}").status < 300
-        model = developer.register(self.NAME, trained["better"])
-        model.end("Delivered", within=240)
+        with model_site.Callers(developer.site, *self.ENDPOINT, BLANK):
+            model = developer.register(self.NAME, trained["better"])
+            model.end("Delivered", within=240)
         [(_, share)] = model_site.weights(developer.site, *self.ENDPOINT)[0].items()
         assert share == 100
 
