@@ -387,6 +387,11 @@ def test_a_changed_artefact_is_rejected_with_both_hashes() -> None:
     assert _published(step)["cause"] == "artefact changed"
 
 
+def test_the_next_look_at_a_copy_has_the_next_number() -> None:
+    (later,) = _decide(STATES["placing-looked"], dm.ModelPlacing(3, 4, LATER)).commands
+    assert later.command == dm.PlaceModel(MODEL, DEV.target.workspace, "", 3, 5)
+
+
 def test_a_copy_is_given_up_after_its_deadline_and_not_before() -> None:
     for seconds, after in ((PLACE_DEADLINE, st.PlacingModel), (PLACE_DEADLINE + 1, st.DeliveryErrored)):
         at = NOW + datetime.timedelta(seconds=seconds)
@@ -560,6 +565,8 @@ def test_a_stage_that_is_put_back_while_a_later_one_is_under_way_ends_the_delive
     ended = _decide(recording, dm.RecordKept(recording.attempt, "https://e", LATER))
     assert isinstance(ended.state, st.DeliveryRolledBack)
     assert (ended.state.stage, ended.state.reason, ended.commands) == ("dev", "said so", ())
+    assert ended.state.attempt == recording.attempt + 1
+    assert [each.stage for each in ended.state.delivery.passed if each.put_back] == ["dev"]
 
 
 # Another system's pipeline -------------------------------------------------------------------------------------------
