@@ -11,14 +11,14 @@ import dataclasses
 import functools
 import itertools
 import json
-import statistics
 import tempfile
 import time
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from benchmarks import figures, machine
+from benchmarks.figures import Aim, Figure, compared, percentile
 from local import job_site
 from local.cloud.logic_app import HOST
 from local.ports import free_ports
@@ -36,24 +36,35 @@ def main() -> None:
     parser.add_argument("--mails", type=int, default=20)
     parser.add_argument("--storm", type=int, default=10_000)
     options = parser.parse_args()
-    figures = {"latency": latency(options.mails), "storm": storm(options.storm)}
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures, indent=2))
+    conditions = machine.conditions()
+    print(conditions, flush=True)
+    measured = [*latency(options.mails), *storm(options.storm)]
+    print(figures.table(measured))
+    figures.write(OUT, conditions, measured)
+    print(OUT)
 
 
-def latency(count: int) -> dict[str, Any]:
-    """Seconds from the event to the mail in the mailbox, and of the workflow's own call."""
+def latency(count: int) -> Sequence[Figure]:
+    """From the event to the mail in the mailbox, beside the workflow's own call; the wait for more of the same is in it."""
     settings = {"TIDEGATE_GATES_FILE": str(GATES.resolve())}
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), free_ports(), settings=settings) as stack:
         site = Site(stack)
         _alert(site, "warm-up")  # azure-ai-ml is imported with the first
-        alerts = [_alert(site, f"job-{number}") for number in range(count)]
-        direct = [_direct(site, number) for number in range(count)]
-    return {"wait_s": WAIT_S, "event_to_smtp_s": _spread(alerts), "direct_post_s": _spread(direct), "mails": count}
+        pairs = [(_alert(site, f"job-{number}"), _direct(site, number)) for number in range(count)]
+    ours, direct = zip(*pairs, strict=True)
+    return [
+        compared(
+            f"event to accepted by SMTP, p{percent} of {count}, {WAIT_S:g} s of it wait / the same mail posted directly",
+            ours,
+            direct,
+            "s",
+            summary=functools.partial(percentile, percent=percent),
+        )
+        for percent in (50, 95)
+    ]
 
 
-def storm(count: int) -> dict[str, Any]:
+def storm(count: int) -> Sequence[Figure]:
     """Failures a second that production flows, runner and effects take in, over ports in memory."""
     world = JobWorld(dataclasses.replace(POLICY, wait=30))
     since = time.perf_counter()
@@ -63,12 +74,11 @@ def storm(count: int) -> dict[str, Any]:
     seconds = time.perf_counter() - since
     named = {word.strip(",") for mail in world.email.mails for word in mail.text.split()}
     missing = sum(f"r{number}" not in named for number in range(count))
-    return {
-        "failures": count,
-        "per_second": round(count / seconds),
-        "mails": len(world.email.mails),
-        "unnamed": missing,
-    }
+    return [
+        Figure(f"storm of {count} failures, taken in", count / seconds, "1/s"),
+        Figure("mails of the storm", len(world.email.mails), "mails"),
+        Figure("failures that no mail names", missing, "failures", aim=Aim("value", "<=", 0)),
+    ]
 
 
 def _alert(site: Site, name: str) -> float:
@@ -105,11 +115,6 @@ def _direct(site: Site, number: int) -> float:
     if send("POST", url, json.dumps(mail).encode(), headers).status != 200:
         raise RuntimeError("the workflow does not take the mail")
     return time.perf_counter() - since
-
-
-def _spread(seconds: Sequence[float]) -> dict[str, float]:
-    ordered = sorted(seconds)
-    return {"p50": round(statistics.median(ordered), 3), "p95": round(ordered[int(len(ordered) * 0.95) - 1], 3)}
 
 
 if __name__ == "__main__":
