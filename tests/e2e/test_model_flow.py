@@ -264,6 +264,23 @@ class TestWithAChampion:
         assert held["why"] == "drill"
         assert model.act("release", {"reason": "over"}) == 202
 
+    def test_a_version_that_a_person_rejects_gives_way_to_the_last_good_one_and_never_comes_back(
+        self, developer: Developer, champion: Registered, trained: dict[str, Path]
+    ) -> None:
+        site = developer.site
+        [old] = model_site.deployments(site, *self.ENDPOINT)
+        with model_site.Callers(site, *self.ENDPOINT, BLANK) as callers:
+            model = developer.register(self.NAME, trained["better"])
+            model.end("Delivered", within=240)
+            assert model.act("reject", {"reason": "it is biased"}) == 202
+            assert job_site.until(lambda: model_site.weights(site, *self.ENDPOINT)[0] == {old: 100}, 120)
+        assert callers.answers == {200: callers.total}
+        model.end("Rejected")
+        wish = {"model": self.NAME, "version": model.version, "workspace": model_site.WORKSPACE, "reason": "once more"}
+        refused = site.api("POST", "/deliveries", wish)
+        assert refused.status == 409, refused.body
+        assert "it was rejected by Alice" in refused.json()["detail"]
+
     def test_of_two_versions_registered_at_once_the_newer_serves_in_the_end(
         self, developer: Developer, champion: Registered, trained: dict[str, Path]
     ) -> None:
