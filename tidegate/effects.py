@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import logging
 from typing import override
 
 from tidegate import job_effects, model_effects
@@ -31,6 +33,8 @@ from tidegate.ports import (
     TestPassed,
     TestRunning,
 )
+
+_log = logging.getLogger("tidegate.effects")
 
 LOG_LIMIT = 256 * 1024
 """Bytes of a test's output that are kept: its end, where the failure is."""
@@ -61,8 +65,12 @@ class Effects(CarryOut):
         try:
             return self._carry_out(command)
         except PermanentError as error:
-            attempt = getattr(command, "attempt", 0)
-            return CommandRefused(attempt, str(error), self.clock.now()) if attempt else None
+            if attempt := getattr(command, "attempt", 0):
+                return CommandRefused(attempt, str(error), self.clock.now())
+            _log.error(
+                "%s", json.dumps({"refused": type(command).__name__, "reason": str(error)})
+            )  # no flow waits for it
+            return None
 
     def _carry_out(self, command: object) -> object | None:
         match command:
