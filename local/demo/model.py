@@ -1,4 +1,4 @@
-"""`make demo-model`: deliver a real model through dev, int and pro, then see a worse one taken back and a too big one refused."""
+"""`make demo-model`: a model and its successor go through dev, int and pro; a worse one is taken back, a too big one refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEADLINE = 420
 
 
 def main() -> int:
-    """Exit status 0: the good model serves, the worse one was taken back, the big one was refused. 1: one did not happen."""
+    """Exit status 0: two were delivered, the worse one was taken back, the big one was refused. 1: one did not happen."""
     print("Tidegate demo: a registered model is delivered through dev, int and pro")
     try:
         engine = find_engine()
@@ -46,33 +46,36 @@ def main() -> int:
 
 
 def _deliver_all(site: Site, image: str, folder: Path) -> list[bool]:
-    good = _register(site, image, folder / "good", "a good model")
-    delivered = _watch(site, good)
-    held = [_says(delivered["state"] == "Delivered", f"{NAME}:{good} serves in every stage")]
-    held += [
-        _says(
-            _serves(site, folder / "good"), "the endpoint of pro answers its sample requests as when it was registered"
-        )
-    ]
+    print("\nPeople use the endpoints of int and pro from now on, forty times a second each.")
+    with model_site.Callers(site, *INT, _blank(), rate=40), model_site.Callers(site, *PRO, _blank(), rate=40) as people:
+        good = _register(site, image, folder / "good", "a good model")
+        delivered = _watch(site, good)
+        held = [
+            _says(delivered["state"] == "Delivered", f"{NAME}:{good} serves in every stage"),
+            _says(_serves(site, folder / "good"), "pro answers its sample requests as when it was registered"),
+        ]
+        before = (people.total, people.failed)  # an endpoint that is being made answers nobody
+        better = _register(site, image, folder / "better", "a model on newer data", "--seed", "7")
+        delivered = _watch(site, better)
+        held += [_says(delivered["state"] == "Delivered", f"{NAME}:{better} took over in every stage, step by step")]
+        held += _refusals(site, image, folder, better)
+    asked, failed = (now - then for now, then in zip((people.total, people.failed), before, strict=True))
+    return [*held, _says(failed == 0, f"none of {asked} requests to pro failed while all that happened")]
 
+
+def _refusals(site: Site, image: str, folder: Path, serving: str) -> list[bool]:
     before = model_site.weights(site, *INT)
-    worse = _register(
-        site, image, folder / "worse", "a model of mislabelled data, which was measured on such data", "--worse"
-    )
-    with model_site.Callers(site, *INT, _blank()) as callers:
-        ended = _watch(site, worse)
-    held += [
+    spoiled = "a model of mislabelled data, which was measured on such data"
+    worse = _register(site, image, folder / "worse", spoiled, "--worse")
+    ended = _watch(site, worse)
+    held = [
         _says(ended["state"] == "RolledBack", f"{NAME}:{worse} was rolled back: {ended['reason']}"),
-        _says(model_site.weights(site, *INT) == before, f"{NAME}:{good} has all of the traffic again"),
-        _says(callers.failed == 0, f"none of {callers.total} requests failed meanwhile"),
+        _says(model_site.weights(site, *INT) == before, f"{NAME}:{serving} has all of the traffic again"),
     ]
-
     big = _register(site, image, folder / "big", "a model that remembers too much", "--big", "96")
     ended = _watch(site, big)
-    held += [
-        _says(ended["state"] == "Failed" and "will not fit" in ended["reason"], f"{NAME}:{big}: {ended['reason']}")
-    ]
-    return held
+    refused = ended["state"] == "Failed" and "will not fit" in ended["reason"]
+    return [*held, _says(refused, f"{NAME}:{big}: {ended['reason']}")]
 
 
 def _register(site: Site, image: str, folder: Path, words: str, *options: str) -> str:
