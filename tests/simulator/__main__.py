@@ -22,7 +22,7 @@ from typing import Any
 from tests.simulator.alert_bugs import PLANTED_ALERT_BUGS
 from tests.simulator.alert_run import NO_ALERT_BUG, AlertRun
 from tests.simulator.alert_scenarios import ALERT_SCENARIOS, alert_scenario_of
-from tests.simulator.alert_seeds import RandomAlertChoices, play_alerts
+from tests.simulator.alert_seeds import ALERTS, play_alerts
 from tests.simulator.bugs import PLANTED
 from tests.simulator.explore import Bounds, explore_runs
 from tests.simulator.installation import NO_BUG
@@ -30,7 +30,7 @@ from tests.simulator.model_bugs import PLANTED_MODEL_BUGS
 from tests.simulator.model_installation import NO_MODEL_BUG
 from tests.simulator.model_run import ModelRun
 from tests.simulator.model_scenarios import MODEL_SCENARIOS, model_scenario_of
-from tests.simulator.model_seeds import RandomModelChoices, play_models
+from tests.simulator.model_seeds import MODELS, play_models
 from tests.simulator.run import Run
 from tests.simulator.scenarios import SCENARIOS
 from tests.simulator.seeds import RandomChoices, SeedFailure, play, scenario_of
@@ -77,7 +77,7 @@ def _models(asked: argparse.Namespace) -> int:
     if asked.seed is None:
         return _many(asked.first, asked.seeds, lambda seed, counts: play_models(seed, bug, counts))
     scenario = model_scenario_of(asked.seed)
-    return _one(scenario, ModelRun(scenario, bug), RandomModelChoices(asked.seed))
+    return _one(scenario, ModelRun(scenario, bug), RandomChoices(asked.seed, MODELS))
 
 
 def _alerts(asked: argparse.Namespace) -> int:
@@ -88,7 +88,7 @@ def _alerts(asked: argparse.Namespace) -> int:
     if asked.seed is None:
         return _many(asked.first, asked.seeds, lambda seed, counts: play_alerts(seed, bug, counts))
     scenario = alert_scenario_of(asked.seed)
-    return _one(scenario, AlertRun(scenario, bug), RandomAlertChoices(asked.seed))
+    return _one(scenario, AlertRun(scenario, bug), RandomChoices(asked.seed, ALERTS))
 
 
 def _many(first: int, seeds: int, played: Callable[[int, Counter[str]], SeedFailure | None]) -> int:

@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Iterable
 
 from tests.simulator.model_installation import NO_MODEL_BUG, ModelBug
 from tests.simulator.model_run import ModelRun
 from tests.simulator.model_scenarios import model_scenario_of
-from tests.simulator.run import Kind, Option
-from tests.simulator.seeds import SeedFailure
+from tests.simulator.seeds import RandomChoices, SeedFailure, Temper
 
-_WEIGHTS = {Kind.ORDER: 1.0, Kind.FAULT: 0.5, Kind.CRASH: 0.7, Kind.SLOW: 0.4}
-_MISCHIEF = 400
-"""Choices after which nothing more is done to a run, so that it can come to rest."""
-
-
-class RandomModelChoices:
-    """Mostly lets things take their course; how often not, is drawn once a run."""
-
-    def __init__(self, seed: int) -> None:
-        self._chance = random.Random(seed)  # noqa: S311  # a schedule, no secret
-        self._rate = self._chance.choice((0.01, 0.03, 0.1, 0.3))
-        self._orders = self._chance.choice((0.5, 3.0, 20.0))
-
-    def __call__(self, number: int, run: ModelRun) -> int:
-        if number >= _MISCHIEF or self._chance.random() >= self._rate:
-            return 0
-        options = run.options()
-        if len(options) == 1:
-            return 0
-        return self._chance.choices(range(1, len(options)), [self._weight(each) for each in options[1:]])[0]
-
-    def _weight(self, option: Option) -> float:
-        if option.text.startswith("somebody acts"):
-            return 0.2
-        if option.text.endswith("permanent"):
-            return 0.02
-        return _WEIGHTS[option.kind] * (self._orders if option.kind is Kind.ORDER else 1.0)
+MODELS = Temper((0.01, 0.03, 0.1, 0.3), slow=0.4, rare=(("somebody acts", 0.2), (" permanent", 0.02)), mischief=400)
 
 
 def play_models(seed: int, bug: ModelBug = NO_MODEL_BUG, counts: Counter[str] | None = None) -> SeedFailure | None:
     """The run of one seed. Every 50th writes its records as text, as the product does."""
     run = ModelRun(model_scenario_of(seed), bug, text=seed % 50 == 0)
     try:
-        run.play(RandomModelChoices(seed))
+        run.play(RandomChoices(seed, MODELS))
     except AssertionError as violation:
         return SeedFailure(seed, str(violation), tuple(run.trace))
     finally:

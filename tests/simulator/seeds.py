@@ -6,16 +6,12 @@ import dataclasses
 import random
 from collections import Counter
 from collections.abc import Iterable
-from typing import override
+from typing import Protocol, override
 
 from tests.flows.samples import GATE
 from tests.simulator.installation import NO_BUG, Bug
 from tests.simulator.run import Kind, Option, Run
 from tests.simulator.scenarios import FIRM, SIGNED, Scenario
-
-_WEIGHTS = {Kind.ORDER: 1.0, Kind.FAULT: 0.5, Kind.CRASH: 0.7, Kind.SLOW: 0.6}
-_MISCHIEF = 300
-"""Choices after which nothing more is done to a run, so that it can come to rest."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,16 +52,41 @@ def scenario_of(seed: int) -> Scenario:
     )
 
 
+class Interferable(Protocol):
+    """A run that offers what may happen next, what is usual first."""
+
+    def options(self) -> list[Option]: ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Temper:
+    """How a world is interfered with at random."""
+
+    rates: tuple[float, ...]
+    """How often not to let things take their course; one is drawn a run."""
+    slow: float
+    """How much likelier than order it is that a call takes long."""
+    rare: tuple[tuple[str, float], ...]
+    """What options that have these words are weighed with instead; the first that fits."""
+    mischief: int
+    """Choices after which nothing more is done to a run, so that it can come to rest."""
+
+
+IMAGES = Temper((0.02, 0.05, 0.1, 0.3), slow=0.6, rare=((" permanent", 0.02),), mischief=300)
+
+
 class RandomChoices:
     """Mostly lets things take their course; how often not, is drawn once a run."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, temper: Temper = IMAGES) -> None:
+        self._temper = temper
         self._chance = random.Random(seed)  # noqa: S311  # a schedule, no secret
-        self._rate = self._chance.choice((0.02, 0.05, 0.1, 0.3))
-        self._orders = self._chance.choice((0.5, 3.0, 20.0))
+        self._rate = self._chance.choice(temper.rates)
+        orders = self._chance.choice((0.5, 3.0, 20.0))
+        self._weights = {Kind.ORDER: orders, Kind.FAULT: 0.5, Kind.CRASH: 0.7, Kind.SLOW: temper.slow}
 
-    def __call__(self, number: int, run: Run) -> int:
-        if number >= _MISCHIEF or self._chance.random() >= self._rate:
+    def __call__(self, number: int, run: Interferable) -> int:
+        if number >= self._temper.mischief or self._chance.random() >= self._rate:
             return 0
         options = run.options()
         if len(options) == 1:
@@ -73,9 +94,8 @@ class RandomChoices:
         return self._chance.choices(range(1, len(options)), [self._weight(each) for each in options[1:]])[0]
 
     def _weight(self, option: Option) -> float:
-        if option.text.endswith("permanent"):
-            return 0.02
-        return _WEIGHTS[option.kind] * (self._orders if option.kind is Kind.ORDER else 1.0)
+        rare = next((weight for words, weight in self._temper.rare if words in option.text), None)
+        return self._weights[option.kind] if rare is None else rare
 
 
 def play(seed: int, bug: Bug = NO_BUG, counts: Counter[str] | None = None) -> SeedFailure | None:
