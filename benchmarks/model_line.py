@@ -15,11 +15,11 @@ from collections.abc import Callable
 from tidegate import gates
 from tidegate.adapters.services import services
 from tidegate.composition import APP, SystemClock
-from tidegate.flows import delivery_messages as deliveries
-from tidegate.flows import rollout_messages as rollouts
-from tidegate.flows.deployment_name import deployment_name
-from tidegate.flows.model_facts import Candidate, Weights
-from tidegate.flows.model_gate import Target
+from tidegate.flows.deliveries import delivery_messages as deliveries
+from tidegate.flows.endpoints import rollout_messages as rollouts
+from tidegate.flows.models.deployment_name import deployment_name
+from tidegate.flows.models.model_facts import Candidate, Weights
+from tidegate.flows.models.model_gate import Target
 from tidegate.model_effects import ModelEffects
 from tidegate.references import ModelRef
 from tidegate.settings import load

@@ -12,13 +12,14 @@ from benchmarks.stage import GATES
 from local import world
 from tidegate import gates
 from tidegate.adapters.azure_calls import credential
-from tidegate.adapters.storage_account import NAME, storage
-from tidegate.adapters.table_state import TableState
+from tidegate.adapters.storage.storage_account import NAME, storage
+from tidegate.adapters.storage.table_state import TableState
 from tidegate.composition import CODEC, SystemClock, flows
-from tidegate.flows.image_gate import ImageGate
-from tidegate.flows.image_promotion import key
-from tidegate.flows.image_states import Claim, Promoted, Work
-from tidegate.flows.promotion_record import Request, Verdict
+from tidegate.flows.base import Request
+from tidegate.flows.images.image_gate import ImageGate
+from tidegate.flows.images.image_promotion import key
+from tidegate.flows.images.image_states import Claim, Promoted, Work
+from tidegate.flows.images.promotion_record import Verdict
 from tidegate.ports import AuditRow
 from tidegate.records import Record, Records
 from tidegate.references import ImageRef

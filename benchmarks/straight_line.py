@@ -16,15 +16,16 @@ from collections.abc import Callable
 
 from tidegate import gates
 from tidegate.adapters.azure_calls import credential
-from tidegate.adapters.blob_evidence import BlobEvidence
-from tidegate.adapters.container_registry import ContainerRegistry
 from tidegate.adapters.event_grid_topic import EventGridTopic
-from tidegate.adapters.image_tests import RegistryTasks
-from tidegate.adapters.storage_account import storage
+from tidegate.adapters.registry.container_registry import ContainerRegistry
+from tidegate.adapters.registry.image_tests import RegistryTasks
+from tidegate.adapters.storage.blob_evidence import BlobEvidence
+from tidegate.adapters.storage.storage_account import storage
 from tidegate.composition import APP
 from tidegate.effects import LOG_LIMIT
-from tidegate.flows.image_gate import ImageGate
-from tidegate.flows.promotion_record import Approval, Request, Verdict, record_annotations, statement
+from tidegate.flows.base import Request
+from tidegate.flows.images.image_gate import ImageGate
+from tidegate.flows.images.promotion_record import Approval, Verdict, record_annotations, statement
 from tidegate.ports import ImportRunning, Outcome, TestRunning
 from tidegate.references import ImageRef, TagRef
 from tidegate.settings import load

@@ -24,7 +24,7 @@ from tidegate.errors import (
 from tidegate.identity import Shown, shown
 
 if TYPE_CHECKING:
-    from tidegate.api import Answer
+    from tidegate.api.answers import Answer
 
 MAX_BODY = 64 * 1024
 """Bytes; a request names an image and a reason."""

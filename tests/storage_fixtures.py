@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.azurite import Azurite, azurite
-from tidegate.adapters.storage_account import StorageAccount
+from tidegate.adapters.storage.storage_account import StorageAccount
 
 _NUMBERS = itertools.count(1)
 

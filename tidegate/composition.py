@@ -13,48 +13,39 @@ from collections.abc import Mapping
 from typing import override
 
 from tidegate import gates as gate_files
-from tidegate.actions import Actions
-from tidegate.alert_health import alert_health
-from tidegate.api import Answer, Api
-from tidegate.approvals import Approvals
+from tidegate.api.actions import Actions
+from tidegate.api.alert_health import alert_health
+from tidegate.api.answers import Answer
+from tidegate.api.approvals import Approvals
+from tidegate.api.dead_letters import DeadLetters
+from tidegate.api.deliveries import Deliveries
+from tidegate.api.delivery_api import DeliveryApi
+from tidegate.api.promotion_api import PromotionApi
+from tidegate.api.promotions import Promotions
 from tidegate.codec import Codec, kinds_of
-from tidegate.dead_letters import DeadLetters
-from tidegate.deliveries import Deliveries
-from tidegate.delivery_api import DeliveryApi
 from tidegate.effects import Effects
 from tidegate.errors import SettingsError
-from tidegate.flows import (
-    delivery_messages,
-    delivery_states,
-    endpoint_states,
-    image_messages,
-    image_states,
-    incident,
-    job_failure,
-    job_messages,
-    letter_watch,
-    mailing,
-    outcome_alerts,
-    rollout_messages,
-    tag_ownership,
-)
-from tidegate.flows.alert_policy import AlertPolicy
+from tidegate.flows.alerts import incident, letter_watch, mailing, outcome_alerts
+from tidegate.flows.alerts.alert_policy import AlertPolicy
+from tidegate.flows.alerts.incident import Incidents
+from tidegate.flows.alerts.letter_watch import LetterWatch
+from tidegate.flows.alerts.mailing import Mailing
 from tidegate.flows.base import Flow
-from tidegate.flows.endpoint_rollout import EndpointRollout
-from tidegate.flows.image_promotion import ImagePromotion
-from tidegate.flows.incident import Incidents
-from tidegate.flows.job_failure import JobFailure
-from tidegate.flows.letter_watch import LetterWatch
-from tidegate.flows.mailing import Mailing
-from tidegate.flows.model_delivery import ModelDelivery
-from tidegate.flows.tag_ownership import TagOwnership
+from tidegate.flows.deliveries import delivery_messages, delivery_states
+from tidegate.flows.deliveries.model_delivery import ModelDelivery
+from tidegate.flows.endpoints import endpoint_states, rollout_messages
+from tidegate.flows.endpoints.endpoint_rollout import EndpointRollout
+from tidegate.flows.images import image_messages, image_states, tag_ownership
+from tidegate.flows.images.image_promotion import ImagePromotion
+from tidegate.flows.images.tag_ownership import TagOwnership
+from tidegate.flows.jobs import job_failure, job_messages
+from tidegate.flows.jobs.job_failure import JobFailure
 from tidegate.gates import DEFAULT_ALERTS, Gates, GatesError
 from tidegate.identity import People, Shown, key_holders
 from tidegate.intake import Intake
 from tidegate.job_effects import JobEffects, Links
 from tidegate.model_effects import ModelEffects
 from tidegate.ports import Clock, StateStore
-from tidegate.promotions import Promotions
 from tidegate.records import ListRecord, Record, Records
 from tidegate.runner import Runner
 from tidegate.settings import Settings
@@ -100,7 +91,7 @@ class Runtime:
     """What the triggers call."""
 
     intake: Intake
-    api: Api
+    api: PromotionApi
     actions: Actions
     deliveries: DeliveryApi
     store: StateStore
@@ -188,7 +179,7 @@ def make(environ: Mapping[str, str], work_queue: str) -> Runtime:
     deliveries = DeliveryApi(wanted, people, effects, settings.watched, new_id)
     approvals = Approvals(wanted, people, has_sign_in=people.origin.startswith("https://"))
     actions = Actions(runner, evidence, links, clock, approvals)
-    api = Api(promotions, DeadLetters(evidence, queue, intake, effects), new_id)
+    api = PromotionApi(promotions, DeadLetters(evidence, queue, intake, effects), new_id)
     return Runtime(intake, api, actions, deliveries, outside.store, tuple(route.name for route in alerts.routes))
 
 

@@ -9,9 +9,9 @@ from typing import override
 
 from tidegate import job_effects, model_effects
 from tidegate.errors import PermanentError
-from tidegate.flows import image_messages as images
-from tidegate.flows import tag_ownership as tags
 from tidegate.flows.base import CommandRefused, Publish
+from tidegate.flows.images import image_messages as images
+from tidegate.flows.images import tag_ownership as tags
 from tidegate.flows.reminders import Remind, Reminded
 from tidegate.job_effects import JobEffects
 from tidegate.model_effects import ModelEffects

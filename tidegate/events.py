@@ -16,8 +16,8 @@ from typing import Any
 
 from tidegate import references
 from tidegate.errors import MalformedEvent
-from tidegate.flows.job_facts import TEST_TAG
-from tidegate.flows.model_facts import COPY_TAG
+from tidegate.flows.jobs.job_facts import TEST_TAG
+from tidegate.flows.models.model_facts import COPY_TAG
 from tidegate.references import ImageRef, JobRef, ModelRef
 
 

@@ -26,17 +26,18 @@ from tidegate.events import (
     model_registered,
     run_status_changed,
 )
-from tidegate.flows import delivery_news, incident, job_failure, letter_watch
-from tidegate.flows.base import Publish
-from tidegate.flows.delivery_messages import ModelRegistered
-from tidegate.flows.image_messages import ImagePushed, ImageTestEnded
-from tidegate.flows.image_promotion import key
-from tidegate.flows.incident import Recovered
-from tidegate.flows.job_facts import ENDED
-from tidegate.flows.job_failure import experiment_subject
-from tidegate.flows.job_messages import RunEnded
-from tidegate.flows.model_facts import COPY_TAG
-from tidegate.flows.promotion_record import Request
+from tidegate.flows.alerts import incident, letter_watch
+from tidegate.flows.alerts.incident import Recovered
+from tidegate.flows.base import Publish, Request
+from tidegate.flows.deliveries.delivery_messages import ModelRegistered
+from tidegate.flows.images.image_messages import ImagePushed, ImageTestEnded
+from tidegate.flows.images.image_promotion import key
+from tidegate.flows.jobs import job_failure
+from tidegate.flows.jobs.job_facts import ENDED
+from tidegate.flows.jobs.job_failure import experiment_subject
+from tidegate.flows.jobs.job_messages import RunEnded
+from tidegate.flows.models.model_facts import COPY_TAG
+from tidegate.flows.models.record_keys import delivery_key
 from tidegate.gates import Gates
 from tidegate.model_ports import Models
 from tidegate.ports import Clock, Evidence, Jobs, Outcome, OutcomeTopic
@@ -165,7 +166,7 @@ class Intake:
             tags = {**found.properties, **found.tags}
             if now - found.created > RECONCILED_MODELS or COPY_TAG in tags:
                 continue
-            if not self.runner.is_known(delivery_news.key(found.model)):
+            if not self.runner.is_known(delivery_key(found.model)):
                 order = model_order(found.model.version, found.created)
                 self._registered(Registration(found.model, order, tags, f"reconciled/{found.model}", now))
 
@@ -174,7 +175,7 @@ class Intake:
         model = registration.model
         gate = self.gates.model_gate(model.name, registration.tags)
         event = ModelRegistered(model, registration.order, gate, registration.id, registration.at)
-        self.runner.deliver(delivery_news.key(model), event)
+        self.runner.deliver(delivery_key(model), event)
 
     def _promote(self, push: ImagePush) -> None:
         gate = self.gates.match(push.image.repository, push.tag)

@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Sequence
 
 from tidegate.errors import PermanentError, TransientError
-from tidegate.flows import alert_mail, letter_watch, mailing, safe_text
-from tidegate.flows import job_messages as jobs
-from tidegate.flows.alert_mail import Button, Entry, Mail
-from tidegate.flows.alert_policy import AlertPolicy
-from tidegate.flows.alerts import Line, Notice, line_of
-from tidegate.flows.job_facts import JobFacts
+from tidegate.flows.alerts import alert_mail, letter_watch, mailing, safe_text
+from tidegate.flows.alerts.alert_mail import Button, Entry, Mail
+from tidegate.flows.alerts.alert_policy import AlertPolicy
+from tidegate.flows.alerts.notices import Line, Notice, line_of
+from tidegate.flows.jobs import job_messages as jobs
+from tidegate.flows.jobs.job_facts import JobFacts
 from tidegate.ports import AlertEmail, Clock, Evidence, ImageRegistry, Jobs, Secrets
 from tidegate.references import ImageRef
 from tidegate.signed_links import Action, url

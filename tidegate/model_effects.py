@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 
 from tidegate import references
 from tidegate.errors import MalformedEvent, PermanentError
-from tidegate.flows import delivery_messages as deliveries
-from tidegate.flows import rollout_messages as rollouts
-from tidegate.flows.model_facts import Candidate, Measured, ModelFacts
-from tidegate.flows.model_gate import Target, TargetKind
-from tidegate.flows.sample_requests import Sample, SamplesError, different, parsed, read, same
+from tidegate.flows.deliveries import delivery_messages as deliveries
+from tidegate.flows.endpoints import rollout_messages as rollouts
+from tidegate.flows.models.model_facts import Candidate, Measured, ModelFacts
+from tidegate.flows.models.model_gate import Target, TargetKind
+from tidegate.flows.models.sample_requests import Sample, SamplesError, different, parsed, read, same
 from tidegate.model_ports import Answered, DeploymentSeen, Endpoints, EndpointSeen, Models, Releases
 from tidegate.ports import Clock, Evidence, ImageRegistry
 from tidegate.references import ImageRef, TagRef

@@ -10,8 +10,8 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from tidegate.flows.model_facts import Artefact, Candidate, Traffic, Weights
-from tidegate.flows.model_gate import Instance, ReleasePipeline, Target, WorkspaceRef
+from tidegate.flows.models.model_facts import Artefact, Candidate, Traffic, Weights
+from tidegate.flows.models.model_gate import Instance, ReleasePipeline, Target, WorkspaceRef
 from tidegate.references import ModelRef
 
 

@@ -11,10 +11,11 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from tidegate.flows.alert_mail import Mail
-from tidegate.flows.image_gate import ImageFacts, ImageTest, Pairs
-from tidegate.flows.job_facts import JobFacts
-from tidegate.flows.letter_watch import Letters, Mark
+from tidegate.flows.alerts.alert_mail import Mail
+from tidegate.flows.alerts.letter_watch import Letters, Mark
+from tidegate.flows.base import Pairs
+from tidegate.flows.images.image_gate import ImageFacts, ImageTest
+from tidegate.flows.jobs.job_facts import JobFacts
 from tidegate.references import ImageRef, JobRef, TagRef
 
 

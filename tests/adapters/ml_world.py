@@ -14,12 +14,12 @@ from azure.storage.blob import generate_container_sas
 from tests.adapters.scripted_azure import Identity, ScriptedAzure
 from tests.azurite import ACCOUNT, KEY
 from tidegate.adapters.arm import Arm
-from tidegate.adapters.artefact_places import ArtefactPlaces
-from tidegate.adapters.models import MachineLearningModels
-from tidegate.adapters.storage_account import StorageAccount
-from tidegate.adapters.workspaces import Workspaces
-from tidegate.flows.model_facts import Candidate
-from tidegate.flows.model_gate import Instance, Target, WorkspaceRef
+from tidegate.adapters.machine_learning.artefact_places import ArtefactPlaces
+from tidegate.adapters.machine_learning.models import MachineLearningModels
+from tidegate.adapters.machine_learning.workspaces import Workspaces
+from tidegate.adapters.storage.storage_account import StorageAccount
+from tidegate.flows.models.model_facts import Candidate
+from tidegate.flows.models.model_gate import Instance, Target, WorkspaceRef
 from tidegate.references import ModelRef
 from tidegate.settings import Settings
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tidegate.adapters.artefact_hashes import ArtefactHashes
-from tidegate.adapters.artefacts import AT_ONCE, BUDGET, MOST_STARTED, copied
-from tidegate.adapters.blob_folders import File
+from tidegate.adapters.machine_learning.artefact_hashes import ArtefactHashes
+from tidegate.adapters.machine_learning.artefacts import AT_ONCE, BUDGET, MOST_STARTED, copied
+from tidegate.adapters.storage.blob_folders import File
 from tidegate.errors import PermanentError, TransientError
 
 NOW = datetime.datetime(2026, 3, 2, 8, 0, tzinfo=datetime.UTC)

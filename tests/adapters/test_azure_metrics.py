@@ -13,9 +13,9 @@ from aiohttp import web
 from tests.adapters.ml_world import workspace
 from tests.adapters.scripted_azure import Asked, Identity, ScriptedAzure
 from tidegate.adapters.arm import Arm
-from tidegate.adapters.azure_metrics import AzureMetrics
+from tidegate.adapters.serving.azure_metrics import AzureMetrics
 from tidegate.errors import TransientError
-from tidegate.flows.model_facts import Traffic
+from tidegate.flows.models.model_facts import Traffic
 
 NOW = datetime.datetime(2026, 3, 2, 8, 10, tzinfo=datetime.UTC)
 SINCE = NOW - datetime.timedelta(minutes=5)

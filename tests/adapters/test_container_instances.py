@@ -17,19 +17,19 @@ from aiohttp import web
 from tests.adapters import ml_world
 from tests.adapters.ml_world import IMAGE, add_model, add_workspace, candidate, instance, target, upload, version
 from tests.adapters.scripted_azure import Identity, ScriptedAzure, refusal
-from tidegate.adapters import container_boot
 from tidegate.adapters.arm import Arm
-from tidegate.adapters.artefact_places import ArtefactPlaces
-from tidegate.adapters.azure_metrics import AzureMetrics
-from tidegate.adapters.container_groups import LONGEST, MODEL_FOLDER, group_name, seen
-from tidegate.adapters.container_instances import MOST_FILES, ContainerInstances
-from tidegate.adapters.models import MachineLearningModels
-from tidegate.adapters.scoring_requests import ScoringRequests
-from tidegate.adapters.storage_account import StorageAccount
-from tidegate.adapters.workspaces import Workspaces
+from tidegate.adapters.machine_learning.artefact_places import ArtefactPlaces
+from tidegate.adapters.machine_learning.models import MachineLearningModels
+from tidegate.adapters.machine_learning.workspaces import Workspaces
+from tidegate.adapters.serving import container_boot
+from tidegate.adapters.serving.azure_metrics import AzureMetrics
+from tidegate.adapters.serving.container_groups import LONGEST, MODEL_FOLDER, group_name, seen
+from tidegate.adapters.serving.container_instances import MOST_FILES, ContainerInstances
+from tidegate.adapters.serving.scoring_requests import ScoringRequests
+from tidegate.adapters.storage.storage_account import StorageAccount
 from tidegate.errors import PermanentError, TransientError
-from tidegate.flows.model_facts import Traffic, Weights
-from tidegate.flows.model_gate import Target
+from tidegate.flows.models.model_facts import Traffic, Weights
+from tidegate.flows.models.model_gate import Target
 
 GROUPS = "/subscriptions/sub/resourceGroups/rg/providers/Microsoft.ContainerInstance/containerGroups"
 IDENTITY = "/subscriptions/sub/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/serving"
@@ -144,7 +144,7 @@ def test_where_the_identity_reads_the_files_no_address_is_signed(
     azure: ScriptedAzure, source: str, account: StorageAccount
 ) -> None:
     """The emulator takes no tokens, so the listing is the blobs' own; what is sent is what counts."""
-    from tidegate.adapters.blob_folders import Account, Folder
+    from tidegate.adapters.storage.blob_folders import Account, Folder
 
     with account.blobs() as service, adapter() as instances:
         by_identity = Folder(Account("tidegatestate", "core.windows.net", Identity(), service), source, "m")

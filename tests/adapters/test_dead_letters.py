@@ -12,10 +12,10 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from tests.fakes import START
-from tidegate.adapters import event_grid_letters, write_once
-from tidegate.adapters.dead_letters import DeadLetters
-from tidegate.adapters.storage_account import StorageAccount
-from tidegate.flows.letter_watch import Letters, Mark
+from tidegate.adapters.storage import event_grid_letters, write_once
+from tidegate.adapters.storage.dead_letters import DeadLetters
+from tidegate.adapters.storage.storage_account import StorageAccount
+from tidegate.flows.alerts.letter_watch import Letters, Mark
 
 pytestmark = pytest.mark.stack
 

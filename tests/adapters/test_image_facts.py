@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from tests.fakes import Content, attestation, image, index
 from tests.fakes.images import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from tidegate.adapters import oci_manifest
-from tidegate.adapters.image_facts import facts
+from tidegate.adapters.registry import oci_manifest
+from tidegate.adapters.registry.image_facts import facts
 from tidegate.errors import PermanentError
-from tidegate.flows.image_gate import ImageFacts
+from tidegate.flows.images.image_gate import ImageFacts
 
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.adapters.kept_answers import KeptAnswers
+from tidegate.adapters.machine_learning.kept_answers import KeptAnswers
 from tidegate.errors import TransientError
 
 

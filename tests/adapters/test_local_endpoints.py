@@ -16,11 +16,11 @@ import pytest
 
 from tests.adapters.ml_world import NOW, candidate, instance, target
 from tests.cloud.world import eventually
-from tidegate.adapters import local_servers
-from tidegate.adapters.blob_folders import File
-from tidegate.adapters.local_endpoints import LocalEndpoints
+from tidegate.adapters.serving import local_servers
+from tidegate.adapters.serving.local_endpoints import LocalEndpoints
+from tidegate.adapters.storage.blob_folders import File
 from tidegate.errors import PermanentError
-from tidegate.flows.model_facts import Traffic, Weights
+from tidegate.flows.models.model_facts import Traffic, Weights
 
 PYTHON = str(Path(__file__).parents[2] / ".tools/serving/bin/python")
 TARGET = target("local", "digits-dev")

@@ -10,11 +10,11 @@ import pytest
 from tests.adapters import ml_world
 from tests.adapters.ml_world import MODEL, add_model, add_workspace, long_uri, stored, upload, version
 from tests.adapters.scripted_azure import Asked, ScriptedAzure, refusal
-from tidegate.adapters.models import MachineLearningModels
-from tidegate.adapters.storage_account import StorageAccount
+from tidegate.adapters.machine_learning.models import MachineLearningModels
+from tidegate.adapters.storage.storage_account import StorageAccount
 from tidegate.errors import PermanentError, TransientError
-from tidegate.flows.model_facts import COPY_TAG
-from tidegate.flows.model_gate import WorkspaceRef
+from tidegate.flows.models.model_facts import COPY_TAG
+from tidegate.flows.models.model_gate import WorkspaceRef
 from tidegate.references import ModelRef
 
 FILES = {"m/model.bin": b"weights", "m/scoring/score.py": b"def run(): ...", "m-2/model.bin": b"another model's"}

@@ -15,10 +15,10 @@ from azure.core.credentials import AccessToken
 from tests.adapters.hostile import HOST, HostileRegistry, hostile_registry
 from tests.fakes import artifact, image
 from tests.fakes.images import OCI_INDEX, digest_of
-from tidegate.adapters import oci, oci_manifest, referrers
-from tidegate.adapters.oci import Repositories, Repository
-from tidegate.adapters.oci_tokens import RegistryTokens
-from tidegate.adapters.oci_transport import GoneError, RegistryTransport
+from tidegate.adapters.registry import oci, oci_manifest, referrers
+from tidegate.adapters.registry.oci import Repositories, Repository
+from tidegate.adapters.registry.oci_tokens import RegistryTokens
+from tidegate.adapters.registry.oci_transport import GoneError, RegistryTransport
 from tidegate.errors import PermanentError, TransientError
 
 IMAGE = image()

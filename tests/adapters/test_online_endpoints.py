@@ -24,15 +24,15 @@ from tests.adapters.ml_world import (
 from tests.adapters.scripted_azure import Asked, Identity, ScriptedAzure, refusal
 from tests.azurite import ACCOUNT
 from tidegate.adapters.arm import Arm
-from tidegate.adapters.artefact_places import ArtefactPlaces
-from tidegate.adapters.azure_metrics import AzureMetrics
-from tidegate.adapters.deployment_assets import DeploymentAssets
-from tidegate.adapters.models import MachineLearningModels
-from tidegate.adapters.online_endpoints import OnlineEndpoints
-from tidegate.adapters.scoring_requests import ScoringRequests
-from tidegate.adapters.workspaces import Workspaces
+from tidegate.adapters.machine_learning.artefact_places import ArtefactPlaces
+from tidegate.adapters.machine_learning.models import MachineLearningModels
+from tidegate.adapters.machine_learning.workspaces import Workspaces
+from tidegate.adapters.serving.azure_metrics import AzureMetrics
+from tidegate.adapters.serving.deployment_assets import DeploymentAssets
+from tidegate.adapters.serving.online_endpoints import OnlineEndpoints
+from tidegate.adapters.serving.scoring_requests import ScoringRequests
 from tidegate.errors import PermanentError, TransientError
-from tidegate.flows.model_facts import Weights
+from tidegate.flows.models.model_facts import Weights
 
 ROOT = ml_world.workspace("vision-int")
 ENDPOINT = f"{ROOT}/onlineEndpoints/digits-int"

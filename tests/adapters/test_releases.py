@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 
 from tests.adapters.scripted_azure import Asked, ScriptedAzure
-from tidegate.adapters.release_calls import ReleaseCalls
-from tidegate.adapters.releases import ReleasePipelines, delivery_id
+from tidegate.adapters.serving.release_calls import ReleaseCalls
+from tidegate.adapters.serving.releases import ReleasePipelines, delivery_id
 from tidegate.errors import PermanentError, TransientError
-from tidegate.flows.model_gate import ReleasePipeline
+from tidegate.flows.models.model_gate import ReleasePipeline
 from tidegate.references import ModelRef
 
 MODEL = ModelRef("vision", "digits", "7")

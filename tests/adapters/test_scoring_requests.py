@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tests.adapters.ml_world import workspace
 from tests.adapters.scripted_azure import Identity, ScriptedAzure
-from tidegate.adapters.scoring_requests import DEPLOYMENT_HEADER, LIMIT, Key, ScoringRequests
+from tidegate.adapters.serving.scoring_requests import DEPLOYMENT_HEADER, LIMIT, Key, ScoringRequests
 
 HOST = "digits.westeurope.inference.ml.azure.com"
 ADDRESS = f"https://{HOST}/score"

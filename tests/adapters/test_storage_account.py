@@ -7,7 +7,7 @@ import contextlib
 import pytest
 from azure.core.credentials import AccessToken, TokenCredential
 
-from tidegate.adapters.storage_account import storage
+from tidegate.adapters.storage.storage_account import storage
 from tidegate.errors import SettingsError
 
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import START
-from tidegate.adapters import table_entities
-from tidegate.adapters.storage_account import StorageAccount
-from tidegate.adapters.table_state import TableState
+from tidegate.adapters.storage import table_entities
+from tidegate.adapters.storage.storage_account import StorageAccount
+from tidegate.adapters.storage.table_state import TableState
 from tidegate.errors import PermanentError, StateConflict, TransientError
 from tidegate.ports import AuditRow, Row
 

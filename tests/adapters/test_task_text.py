@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local.cloud.task_yaml import RunVariables, parse_task
-from tidegate.adapters.task_text import limits, task_text
+from tidegate.adapters.registry.task_text import limits, task_text
 from tidegate.errors import PermanentError
-from tidegate.flows.image_gate import ImageTest
+from tidegate.flows.images.image_gate import ImageTest
 from tidegate.references import ImageRef
 
 IMAGE = ImageRef("contosostaging", "training/litter", "sha256:" + "ab" * 32)

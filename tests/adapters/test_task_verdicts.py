@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes import START
 from tidegate import ports
-from tidegate.adapters.task_verdicts import Ended, verdict
+from tidegate.adapters.registry.task_verdicts import Ended, verdict
 
 MESSAGE = "failed during run, err: exit status 1"
 

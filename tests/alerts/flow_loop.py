@@ -9,12 +9,13 @@ from typing import Any
 
 from tests.alerts.world import POLICY
 from tidegate.composition import CODEC, flows
-from tidegate.flows import incident, job_failure, mailing
-from tidegate.flows.alert_policy import AlertPolicy
-from tidegate.flows.alerts import Line, Notice
+from tidegate.flows.alerts import incident, mailing
+from tidegate.flows.alerts.alert_policy import AlertPolicy
+from tidegate.flows.alerts.notices import Line, Notice
 from tidegate.flows.base import After, Publish, Tell, flow_name
-from tidegate.flows.job_facts import JobFacts
-from tidegate.flows.job_messages import DescribeRun, RunDescribed, RunEnded
+from tidegate.flows.jobs import job_failure
+from tidegate.flows.jobs.job_facts import JobFacts
+from tidegate.flows.jobs.job_messages import DescribeRun, RunDescribed, RunEnded
 from tidegate.flows.reminders import Remind, Reminded
 from tidegate.references import JobRef
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from tests.alerts.world import POLICY
 from tests.flows.laws import Grid
-from tidegate.flows import incident, job_failure, mailing
-from tidegate.flows import job_messages as jobs
-from tidegate.flows.alert_policy import Diagnosis, ResubmitRules
-from tidegate.flows.alerts import Alert, Notice, Pages, line_of
+from tidegate.flows.alerts import incident, mailing
+from tidegate.flows.alerts.alert_policy import Diagnosis, ResubmitRules
+from tidegate.flows.alerts.notices import Alert, Notice, Pages, line_of
 from tidegate.flows.base import CommandErrored, CommandRefused
-from tidegate.flows.job_facts import JobFacts
+from tidegate.flows.jobs import job_failure
+from tidegate.flows.jobs import job_messages as jobs
+from tidegate.flows.jobs.job_facts import JobFacts
 from tidegate.flows.reminders import Reminded
 from tidegate.references import JobRef
 

@@ -13,9 +13,10 @@ from tests.alerts.samples import GRIDS, LATER, NOW
 from tests.alerts.world import POLICY
 from tests.flows.laws import attempts_going_back, not_idempotent, not_total, swayed_by_other_attempts
 from tidegate.composition import CODEC, flows
-from tidegate.flows import incident, job_failure, mailing
+from tidegate.flows.alerts import incident, mailing
 from tidegate.flows.base import After, Decision
-from tidegate.flows.job_messages import ResubmitRun, RunDescribed
+from tidegate.flows.jobs import job_failure
+from tidegate.flows.jobs.job_messages import ResubmitRun, RunDescribed
 from tidegate.flows.reminders import Remind, Reminded
 
 STATES = [

@@ -11,7 +11,7 @@ import pytest
 
 from tests.alerts.world import JobWorld
 from tests.fakes.faults import Fault
-from tidegate.alert_health import alert_health
+from tidegate.api.alert_health import alert_health
 
 
 def health(world: JobWorld) -> dict[str, Any]:

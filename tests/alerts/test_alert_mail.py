@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.alerts import samples
-from tidegate.flows import alert_mail, safe_text
-from tidegate.flows.alert_mail import Button, Entry, Mail
-from tidegate.flows.alert_policy import Diagnosis
-from tidegate.flows.alerts import Notice
-from tidegate.flows.job_alert import job_alert
-from tidegate.flows.job_facts import JobFacts
+from tidegate.flows.alerts import alert_mail, safe_text
+from tidegate.flows.alerts.alert_mail import Button, Entry, Mail
+from tidegate.flows.alerts.alert_policy import Diagnosis
+from tidegate.flows.alerts.notices import Notice
+from tidegate.flows.jobs.job_alert import job_alert
+from tidegate.flows.jobs.job_facts import JobFacts
 from tidegate.references import JobRef
 
 HOSTS = ("ml.azure.com",)

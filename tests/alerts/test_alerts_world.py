@@ -9,10 +9,10 @@ import pytest
 
 from tests.alerts.world import POLICY, JobWorld
 from tests.fakes.faults import Fault
-from tidegate.dead_letters import DeadLetters
+from tidegate.api.dead_letters import DeadLetters
 from tidegate.errors import Refused
-from tidegate.flows import job_failure
-from tidegate.flows.job_facts import JobFacts
+from tidegate.flows.jobs import job_failure
+from tidegate.flows.jobs.job_facts import JobFacts
 from tidegate.references import JobRef
 
 LOG = "reading labels\nKeyError: 'label'\n"

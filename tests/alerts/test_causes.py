@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from tidegate.flows.alert_policy import CAUSES
-from tidegate.flows.cause_rules import SHIPPED
-from tidegate.flows.job_facts import JobFacts
+from tidegate.flows.alerts.alert_policy import CAUSES
+from tidegate.flows.jobs.cause_rules import SHIPPED
+from tidegate.flows.jobs.job_facts import JobFacts
 from tidegate.flows.patterns import matches, occurs
 from tidegate.gates import DEFAULT_ALERTS
 from tidegate.references import JobRef

@@ -12,8 +12,7 @@ from tests.alerts.world import POLICY, JobWorld
 from tests.fakes.faults import Fault
 from tests.flows.laws import Grid, attempts_going_back, not_idempotent, not_total, swayed_by_other_attempts
 from tidegate.composition import CODEC
-from tidegate.flows.base import CommandErrored, CommandRefused
-from tidegate.flows.letter_watch import (
+from tidegate.flows.alerts.letter_watch import (
     FIRST_LOOK,
     Letter,
     Letters,
@@ -24,6 +23,7 @@ from tidegate.flows.letter_watch import (
     Mark,
     Watching,
 )
+from tidegate.flows.base import CommandErrored, CommandRefused
 
 LETTER = Letter("RUN-STATUS-CHANGED/2026/3/2/8/a", "eg.x.0", 1, "Event Grid: MaxDeliveryAttemptsExceeded", NOW)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tidegate.flows import delivery_news
-from tidegate.flows.alerts import Alert
+from tidegate.flows.alerts.incident import Raised
+from tidegate.flows.alerts.notices import Alert
+from tidegate.flows.alerts.outcome_alerts import alert_of
 from tidegate.flows.base import Publish, Tell
-from tidegate.flows.incident import Raised
-from tidegate.flows.outcome_alerts import alert_of
+from tidegate.flows.models.record_keys import delivery_key
 from tidegate.gates import DEFAULT_ALERTS
 from tidegate.references import ModelRef
 
@@ -88,7 +88,7 @@ def test_every_version_that_got_traffic_and_lost_it_is_an_incident_of_its_own(ki
 
 
 def test_an_approval_leads_to_the_record_that_waits() -> None:
-    assert told("ApprovalNeeded")[1].approval == f"pro/{delivery_news.key(ModelRef('vision', 'digits', '7'))}"
+    assert told("ApprovalNeeded")[1].approval == f"pro/{delivery_key(ModelRef('vision', 'digits', '7'))}"
     assert told("RolledBack")[1].approval == ""
 
 

@@ -11,10 +11,10 @@ from tests.alerts.world import KEY, JobWorld
 from tests.deliveries.world import DeliveryWorld
 from tests.fakes import FakeSecrets
 from tidegate import signed_links
-from tidegate.actions import Actions
-from tidegate.api import Page
+from tidegate.api.actions import Actions
+from tidegate.api.answers import Page
 from tidegate.errors import MalformedEvent, NotFound, Refused
-from tidegate.flows import incident
+from tidegate.flows.alerts import incident
 from tidegate.identity import Shown
 from tidegate.job_effects import Links
 from tidegate.references import JobRef

@@ -10,8 +10,8 @@ import pytest
 
 from tests.alerts.flow_loop import FlowLoop, key_of
 from tests.alerts.world import POLICY
-from tidegate.flows.alert_policy import Route
-from tidegate.flows.incident import Closed, Muted, Recovered
+from tidegate.flows.alerts.alert_policy import Route
+from tidegate.flows.alerts.incident import Closed, Muted, Recovered
 
 TOTAL = 10_000
 LARGEST = 120_000

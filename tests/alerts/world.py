@@ -15,10 +15,10 @@ from tests.fakes.jobs import FakeEmail, FakeJobs
 from tidegate.codec import Codec
 from tidegate.composition import CODEC, flows
 from tidegate.effects import Effects
-from tidegate.flows import outcome_alerts
-from tidegate.flows.alert_policy import AlertPolicy, Route
+from tidegate.flows.alerts import outcome_alerts
+from tidegate.flows.alerts.alert_policy import AlertPolicy, Route
 from tidegate.flows.base import Flow
-from tidegate.flows.job_facts import JobFacts
+from tidegate.flows.jobs.job_facts import JobFacts
 from tidegate.gates import DEFAULT_ALERTS, Gates
 from tidegate.intake import Intake
 from tidegate.job_effects import JobEffects, Links

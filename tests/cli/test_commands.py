@@ -11,9 +11,10 @@ from typing import get_args
 import pytest
 
 from tests.cli.conftest import App, Terminal
+from tidegate.api.deliveries import SHOWN
 from tidegate.cli import following
-from tidegate.deliveries import SHOWN
-from tidegate.flows import delivery_states, image_states
+from tidegate.flows.deliveries import delivery_states
+from tidegate.flows.images import image_states
 
 DIGEST = "sha256:" + "a" * 64
 ID = "0123456789abcdef"

@@ -19,11 +19,12 @@ from tests.flows.samples import COMMANDS, IMAGE_STATES, NOW, TAG_STATES, image_e
 from tidegate.codec import VERSION, Codec, kinds_of
 from tidegate.composition import CODEC
 from tidegate.errors import PermanentError
-from tidegate.flows import delivery_messages, delivery_states, endpoint_states, rollout_messages
-from tidegate.flows import image_messages as im
-from tidegate.flows import image_states as st
-from tidegate.flows import tag_ownership as own
 from tidegate.flows.base import After
+from tidegate.flows.deliveries import delivery_messages, delivery_states
+from tidegate.flows.endpoints import endpoint_states, rollout_messages
+from tidegate.flows.images import image_messages as im
+from tidegate.flows.images import image_states as st
+from tidegate.flows.images import tag_ownership as own
 from tidegate.records import Entry, Lease, ListRecord, Record
 
 GOLDEN = pathlib.Path(__file__).parent / "golden.json"

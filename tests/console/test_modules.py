@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from functions import console
-from tidegate.deliveries import SHOWN
-from tidegate.promotions import STATES
+from tidegate.api.deliveries import SHOWN
+from tidegate.api.promotions import STATES
 
 FOLDER = Path(console.__file__).with_name("console_files")
 ROOT = Path(__file__).parents[2]

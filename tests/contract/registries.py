@@ -10,11 +10,11 @@ from local import world
 from tests.cloud.images import Pusher
 from tests.cloud.world import LocalCloud, eventually
 from tests.fakes import Content, FakeClock, FakeRegistry
-from tidegate.adapters import oci_manifest, referrers
 from tidegate.adapters.azure_calls import credential
-from tidegate.adapters.container_registry import ContainerRegistry
-from tidegate.adapters.oci import Repository
-from tidegate.adapters.referrer_manifests import is_record
+from tidegate.adapters.registry import oci_manifest, referrers
+from tidegate.adapters.registry.container_registry import ContainerRegistry
+from tidegate.adapters.registry.oci import Repository
+from tidegate.adapters.registry.referrer_manifests import is_record
 from tidegate.ports import ImageRegistry, ImportRunning, ImportStatus
 from tidegate.references import ImageRef
 from tidegate.settings import Settings

@@ -21,7 +21,7 @@ from tidegate.adapters.alert_email import AlertWorkflow
 from tidegate.adapters.azure_calls import credential
 from tidegate.adapters.secrets import KeyVaultSecrets
 from tidegate.errors import PermanentError, TransientError
-from tidegate.flows.alert_mail import Mail
+from tidegate.flows.alerts.alert_mail import Mail
 
 DEFINITION = (Path(__file__).parents[2] / "infra/data/alert-email.workflow.json").read_text(encoding="utf-8")
 REQUEST = {"id": "1", "severity": "error", "subject": "s", "html": "<p>h</p>", "text": "t", "to": []}

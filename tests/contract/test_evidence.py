@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.fakes import START, FakeEvidence
-from tidegate.adapters.blob_evidence import BlobEvidence
+from tidegate.adapters.storage.blob_evidence import BlobEvidence
 from tidegate.errors import MalformedEvent, PermanentError
 from tidegate.ports import Evidence, Parked
 

@@ -14,9 +14,9 @@ from tests.fakes import FakeClock, FakeTests
 from tests.tasks.conftest import Pushed
 from tests.tasks.tasks import UNITTEST, LocalCredential, Tasks
 from tidegate import ports
-from tidegate.adapters.image_tests import RegistryTasks
+from tidegate.adapters.registry.image_tests import RegistryTasks
 from tidegate.errors import PermanentError
-from tidegate.flows.image_gate import ImageTest
+from tidegate.flows.images.image_gate import ImageTest
 from tidegate.references import ImageRef
 
 TEST = ImageTest("acr-task", tuple(UNITTEST.split()), 60, 1, 256 * 2**20, 16 * 2**20, (), 3)

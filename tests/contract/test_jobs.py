@@ -15,7 +15,7 @@ from local.job_site import job_path
 from tests.cloud.world import LocalCloud
 from tests.contract.registries import SETTINGS
 from tidegate.adapters.azure_calls import credential
-from tidegate.adapters.machine_learning import MachineLearning
+from tidegate.adapters.machine_learning.jobs import MachineLearning
 from tidegate.errors import PermanentError, TransientError
 from tidegate.references import JobRef
 

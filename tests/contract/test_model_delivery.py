@@ -18,20 +18,20 @@ from tests.cloud.images import Pusher
 from tests.cloud.world import LocalCloud, eventually, local_cloud
 from tests.contract.registries import SETTINGS
 from tidegate.adapters.arm import Arm
-from tidegate.adapters.artefact_places import ArtefactPlaces
 from tidegate.adapters.azure_calls import credential
-from tidegate.adapters.azure_metrics import AzureMetrics
-from tidegate.adapters.container_instances import ContainerInstances
-from tidegate.adapters.deployment_assets import DeploymentAssets
-from tidegate.adapters.models import MachineLearningModels
-from tidegate.adapters.online_endpoints import OnlineEndpoints
-from tidegate.adapters.scoring_requests import ScoringRequests
-from tidegate.adapters.storage_account import StorageAccount
-from tidegate.adapters.workspaces import Workspaces
+from tidegate.adapters.machine_learning.artefact_places import ArtefactPlaces
+from tidegate.adapters.machine_learning.models import MachineLearningModels
+from tidegate.adapters.machine_learning.workspaces import Workspaces
+from tidegate.adapters.serving.azure_metrics import AzureMetrics
+from tidegate.adapters.serving.container_instances import ContainerInstances
+from tidegate.adapters.serving.deployment_assets import DeploymentAssets
+from tidegate.adapters.serving.online_endpoints import OnlineEndpoints
+from tidegate.adapters.serving.scoring_requests import ScoringRequests
+from tidegate.adapters.storage.storage_account import StorageAccount
 from tidegate.errors import PermanentError, TransientError
-from tidegate.flows.deployment_name import deployment_name
-from tidegate.flows.model_facts import COPY_TAG, Candidate, Weights
-from tidegate.flows.model_gate import Instance, Target, WorkspaceRef
+from tidegate.flows.models.deployment_name import deployment_name
+from tidegate.flows.models.model_facts import COPY_TAG, Candidate, Weights
+from tidegate.flows.models.model_gate import Instance, Target, WorkspaceRef
 from tidegate.model_ports import Placed
 from tidegate.references import ModelRef
 

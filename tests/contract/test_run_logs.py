@@ -11,7 +11,7 @@ import pytest
 
 from local.cloud.task_logs import LogStore
 from tests.tasks.tasks import LocalCredential
-from tidegate.adapters.run_history import RunDetails, RunHistory
+from tidegate.adapters.machine_learning.run_history import RunDetails, RunHistory
 
 pytestmark = pytest.mark.stack
 

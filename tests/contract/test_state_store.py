@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.fakes import START, FakeStore
-from tidegate.adapters.table_state import TableState
+from tidegate.adapters.storage.table_state import TableState
 from tidegate.errors import MalformedEvent, PermanentError, StateConflict
 from tidegate.ports import AuditRow, Row, StateStore, Summary
 

@@ -9,8 +9,8 @@ import pytest
 from azure.storage.queue import QueueClient
 
 from tests.fakes import FakeClock, FakeQueue
-from tidegate.adapters.storage_account import StorageAccount
-from tidegate.adapters.storage_queue import MAX_DELAY, StorageQueue
+from tidegate.adapters.storage.storage_account import StorageAccount
+from tidegate.adapters.storage.storage_queue import MAX_DELAY, StorageQueue
 from tidegate.errors import PermanentError
 from tidegate.ports import WorkQueue
 

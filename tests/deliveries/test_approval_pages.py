@@ -12,9 +12,9 @@ import pytest
 from tests.deliveries.world import AWAITING, BOT_KEY, SITE, DeliveryWorld, by, link
 from tests.flows import delivery_samples as samples
 from tests.flows.delivery_samples import EVIDENCE, STATES
-from tidegate.api import Answer, Page
+from tidegate.api.answers import Answer, Page
 from tidegate.errors import Forbidden, MalformedEvent, NotFound, NotSignedIn, Refused
-from tidegate.flows.delivery_states import AwaitingApproval, ModelRejected, State
+from tidegate.flows.deliveries.delivery_states import AwaitingApproval, ModelRejected, State
 from tidegate.identity import Shown
 
 YES = {"answer": "approve", "reason": "the figures are good", "evidence": EVIDENCE}

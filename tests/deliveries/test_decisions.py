@@ -10,10 +10,10 @@ import pytest
 from tests.deliveries.world import AWAITING, BOT_KEY, ID, PEOPLE, DeliveryWorld, by, champion
 from tests.flows import delivery_samples as samples
 from tests.flows.delivery_samples import DEV, EVIDENCE, INT, PRO, STATES
-from tidegate.delivery_requests import Act, verdict
+from tidegate.api.delivery_requests import Act, verdict
 from tidegate.errors import Forbidden, MalformedEvent, NotFound, NotSignedIn, Refused
-from tidegate.flows.delivery_states import AwaitingApproval, ModelRejected, PlacingModel
-from tidegate.flows.endpoint_states import EndpointHold, Rollout, SettledEndpoint, WatchingTraffic, Wish
+from tidegate.flows.deliveries.delivery_states import AwaitingApproval, ModelRejected, PlacingModel
+from tidegate.flows.endpoints.endpoint_states import EndpointHold, Rollout, SettledEndpoint, WatchingTraffic, Wish
 from tidegate.identity import Shown
 
 YES = {"reason": "the figures are good", "evidence": EVIDENCE}

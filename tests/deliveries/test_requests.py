@@ -10,12 +10,12 @@ from tests.deliveries.world import BOT_KEY, ID, PEOPLE, DeliveryWorld, by, champ
 from tests.fakes import image
 from tests.flows import delivery_samples as samples
 from tests.flows.delivery_samples import DEV, MODEL, PRO, STATES
-from tidegate.deliveries import SHOWN
+from tidegate.api.deliveries import SHOWN
 from tidegate.errors import MalformedEvent, NotFound, NotSignedIn, Refused
-from tidegate.flows.delivery_states import DescribingModel
-from tidegate.flows.endpoint_key import endpoint_key
-from tidegate.flows.endpoint_states import EndpointHold, Rollout, SettledEndpoint, WatchingTraffic, Wish
-from tidegate.flows.model_facts import COPY_TAG
+from tidegate.flows.deliveries.delivery_states import DescribingModel
+from tidegate.flows.endpoints.endpoint_states import EndpointHold, Rollout, SettledEndpoint, WatchingTraffic, Wish
+from tidegate.flows.models.model_facts import COPY_TAG
+from tidegate.flows.models.record_keys import endpoint_key
 from tidegate.records import record_id
 from tidegate.references import ModelRef
 

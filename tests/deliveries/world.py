@@ -11,19 +11,19 @@ from typing import Any
 
 from tests.fakes import FakeClock, FakeEvidence, FakeQueue, FakeRegistry, FakeSecrets, FakeStore, FakeTests, FakeTopic
 from tests.flows import delivery_samples as samples
-from tidegate.actions import Actions
-from tidegate.approvals import Approvals
+from tidegate.api.actions import Actions
+from tidegate.api.approvals import Approvals
+from tidegate.api.deliveries import Deliveries
+from tidegate.api.delivery_api import DeliveryApi
 from tidegate.composition import CODEC, flows
-from tidegate.deliveries import Deliveries
-from tidegate.delivery_api import DeliveryApi
 from tidegate.effects import Effects
 from tidegate.errors import NotSignedIn, PermanentError
-from tidegate.flows.delivery_states import AwaitingApproval, State
-from tidegate.flows.endpoint_key import endpoint_key
-from tidegate.flows.endpoint_states import EndpointBook, Served
-from tidegate.flows.endpoint_states import State as EndpointState
-from tidegate.flows.model_facts import Artefact, Candidate
-from tidegate.flows.model_gate import ModelGate, Stage
+from tidegate.flows.deliveries.delivery_states import AwaitingApproval, State
+from tidegate.flows.endpoints.endpoint_states import EndpointBook, Served
+from tidegate.flows.endpoints.endpoint_states import State as EndpointState
+from tidegate.flows.models.model_facts import Artefact, Candidate
+from tidegate.flows.models.model_gate import ModelGate, Stage
+from tidegate.flows.models.record_keys import endpoint_key
 from tidegate.gates import Gates, ModelMatch, ModelRule
 from tidegate.gates.globs import model_glob
 from tidegate.identity import KeyHolder, People, Person, Shown, shown

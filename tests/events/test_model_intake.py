@@ -16,9 +16,9 @@ from tests.fakes import Fault, FaultHook, healthy
 from tests.gates.test_models import IMAGES, model
 from tests.runner.world import HEALTHY, STAGING, World
 from tidegate.errors import TransientError
-from tidegate.flows import delivery_news
-from tidegate.flows.delivery_states import DescribingModel, ModelIgnored, Unregistered
-from tidegate.flows.model_facts import COPY_TAG
+from tidegate.flows.deliveries.delivery_states import DescribingModel, ModelIgnored, Unregistered
+from tidegate.flows.models.model_facts import COPY_TAG
+from tidegate.flows.models.record_keys import DELIVERY, delivery_key
 from tidegate.gates import Gates, load
 from tidegate.intake import RECONCILED_MODELS, Intake
 from tidegate.model_ports import Models, RegisteredModel
@@ -68,7 +68,7 @@ def found(version: str, age: datetime.timedelta = DAY, copy_of: str = "") -> Reg
 
 
 def state(world: World, version: str = "7", name: str = "digits") -> object:
-    return world.state(delivery_news.key(ModelRef("vision", name, version)))
+    return world.state(delivery_key(ModelRef("vision", name, version)))
 
 
 def test_a_registration_that_meets_a_gate_is_looked_into(gates: Gates) -> None:
@@ -101,7 +101,7 @@ def test_a_copy_that_a_delivery_made_has_no_record(gates: Gates) -> None:
     world, intake = door(gates, found("9", copy_of="other/digits:9"))
     intake.model_registered(changed(data__ModelTags={"task": "classification", COPY_TAG: "other/digits:9"}))
     intake.reconcile()
-    assert not [key for key in world.store.rows if key.startswith(delivery_news.NAME)]
+    assert not [key for key in world.store.rows if key.startswith(DELIVERY)]
     assert not world.evidence.dead_letters
 
 
@@ -110,7 +110,7 @@ def test_what_is_malformed_or_of_another_workspace_is_parked(body: dict[str, Any
     world, intake = door(gates)
     intake.model_registered(body)
     assert len(world.evidence.dead_letters) == 1
-    assert not [key for key in world.store.rows if key.startswith(delivery_news.NAME)]
+    assert not [key for key in world.store.rows if key.startswith(DELIVERY)]
 
 
 def test_an_event_that_cannot_be_saved_is_not_acknowledged(gates: Gates) -> None:
@@ -128,13 +128,13 @@ def test_an_event_that_cannot_be_saved_is_not_acknowledged(gates: Gates) -> None
 def test_a_version_whose_event_never_came_is_raised_once(gates: Gates) -> None:
     world, intake = door(gates, found("7"), found("8"))
     intake.model_registered(event("8"))
-    heard = world.store.rows[delivery_news.key(ModelRef("vision", "digits", "8"))]
+    heard = world.store.rows[delivery_key(ModelRef("vision", "digits", "8"))]
     intake.reconcile()
     before = dict(world.store.rows)
     intake.reconcile()
     assert isinstance(state(world, "7"), DescribingModel)
     assert world.store.rows == before
-    assert before[delivery_news.key(ModelRef("vision", "digits", "8"))] == heard
+    assert before[delivery_key(ModelRef("vision", "digits", "8"))] == heard
 
 
 def test_the_same_version_has_the_same_place_whichever_way_it_came(gates: Gates) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 
 from tidegate.errors import MalformedEvent
 from tidegate.events import NotForUs, Registration, envelope, is_model_registered, model_order, model_registered
-from tidegate.flows.model_facts import COPY_TAG
+from tidegate.flows.models.model_facts import COPY_TAG
 from tidegate.references import ModelRef
 
 VECTORS = pathlib.Path(__file__).parent / "vectors"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tests.fakes.faults import FakePort, FaultHook, call, healthy
 from tidegate.errors import MalformedEvent, PermanentError
-from tidegate.flows.letter_watch import Letter, Letters, Mark
+from tidegate.flows.alerts.letter_watch import Letter, Letters, Mark
 from tidegate.ports import Parked, Stored
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*\Z")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import FakePort, FaultHook, call, healthy
-from tidegate.flows.image_gate import ImageTest
+from tidegate.flows.images.image_gate import ImageTest
 from tidegate.ports import Call, TestErrored, TestPassed, TestRunning, TestStatus
 from tidegate.references import ImageRef
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import FakePort, FaultHook, call, healthy
 from tidegate.errors import PermanentError, TransientError
-from tidegate.flows.alert_mail import Mail
-from tidegate.flows.image_gate import Pairs
-from tidegate.flows.job_facts import JobFacts
+from tidegate.flows.alerts.alert_mail import Mail
+from tidegate.flows.base import Pairs
+from tidegate.flows.jobs.job_facts import JobFacts
 from tidegate.ports import EndedRun
 from tidegate.references import JobRef
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import FakePort, FaultHook, call, healthy
 from tests.fakes.images import Content
-from tidegate.adapters import image_facts, oci_manifest, referrer_manifests
-from tidegate.adapters.oci_manifest import Manifest
+from tidegate.adapters.registry import image_facts, oci_manifest, referrer_manifests
+from tidegate.adapters.registry.oci_manifest import Manifest
 from tidegate.errors import PermanentError
-from tidegate.flows.image_gate import ImageFacts
+from tidegate.flows.images.image_gate import ImageFacts
 from tidegate.ports import (
     Call,
     ImportDone,

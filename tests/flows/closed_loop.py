@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tests.flows.samples import FACTS, LATER, NOW, image
-from tidegate.flows import image_messages as im
-from tidegate.flows import image_states as st
-from tidegate.flows import tag_ownership as own
 from tidegate.flows.base import After, CommandErrored, CommandRefused, Publish, Tell
+from tidegate.flows.images import image_messages as im
+from tidegate.flows.images import image_states as st
+from tidegate.flows.images import tag_ownership as own
 
 ENDS = (st.Promoted, st.Rejected, st.Superseded, st.Ignored, st.Errored)
 _CHART = dataclasses.replace(FACTS, kind="chart")

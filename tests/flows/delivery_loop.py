@@ -26,11 +26,11 @@ from tests.flows.delivery_samples import (
     reject,
     requested,
 )
-from tidegate.flows import delivery_messages as dm
-from tidegate.flows import delivery_states as st
 from tidegate.flows.base import After, CommandErrored, CommandRefused, Publish, Tell
+from tidegate.flows.deliveries import delivery_messages as dm
+from tidegate.flows.deliveries import delivery_states as st
+from tidegate.flows.endpoints.rollout_messages import ChampionAsked, ChampionTold, RolloutWanted, StageEnded
 from tidegate.flows.reminders import Remind, Reminded
-from tidegate.flows.rollout_messages import ChampionAsked, ChampionTold, RolloutWanted, StageEnded
 
 type Decide = Callable[[Any, Any], Any]
 

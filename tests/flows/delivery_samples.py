@@ -6,12 +6,14 @@ import dataclasses
 import datetime
 from typing import Any
 
-from tidegate.flows import delivery_messages as dm
-from tidegate.flows import delivery_states as st
-from tidegate.flows.base import CommandErrored, CommandRefused
-from tidegate.flows.model_delivery import ModelDelivery
-from tidegate.flows.model_facts import COPY_TAG, Artefact, Candidate, Measured, ModelFacts
-from tidegate.flows.model_gate import (
+from tidegate.flows.base import CommandErrored, CommandRefused, Request
+from tidegate.flows.deliveries import delivery_messages as dm
+from tidegate.flows.deliveries import delivery_states as st
+from tidegate.flows.deliveries.model_delivery import ModelDelivery
+from tidegate.flows.deliveries.stage_approval import evidence
+from tidegate.flows.endpoints.rollout_messages import ChampionTold, StageEnded
+from tidegate.flows.models.model_facts import COPY_TAG, Artefact, Candidate, Measured, ModelFacts
+from tidegate.flows.models.model_gate import (
     AnalysisRules,
     ApprovalRules,
     FitRules,
@@ -27,10 +29,7 @@ from tidegate.flows.model_gate import (
     TrafficStep,
     WorkspaceRef,
 )
-from tidegate.flows.promotion_record import Request
 from tidegate.flows.reminders import Reminded
-from tidegate.flows.rollout_messages import ChampionTold, StageEnded
-from tidegate.flows.stage_approval import evidence
 from tidegate.references import ModelRef
 
 FLOW = ModelDelivery()

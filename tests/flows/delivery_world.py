@@ -11,15 +11,15 @@ import heapq
 from typing import Any
 
 from tests.flows.delivery_samples import FACTS, GATE, MEASURED, NOW
-from tidegate.flows import delivery_messages as dm
-from tidegate.flows import delivery_states as st
-from tidegate.flows import rollout_messages as rm
 from tidegate.flows.base import After, Publish, Tell, flow_name
-from tidegate.flows.endpoint_key import endpoint_key
-from tidegate.flows.endpoint_rollout import EndpointRollout
-from tidegate.flows.model_delivery import ModelDelivery, key
-from tidegate.flows.model_facts import Artefact, ModelFacts, Traffic, Weights
-from tidegate.flows.model_gate import ModelGate, Target
+from tidegate.flows.deliveries import delivery_messages as dm
+from tidegate.flows.deliveries import delivery_states as st
+from tidegate.flows.deliveries.model_delivery import ModelDelivery, key
+from tidegate.flows.endpoints import rollout_messages as rm
+from tidegate.flows.endpoints.endpoint_rollout import EndpointRollout
+from tidegate.flows.models.model_facts import Artefact, ModelFacts, Traffic, Weights
+from tidegate.flows.models.model_gate import ModelGate, Target
+from tidegate.flows.models.record_keys import endpoint_key
 from tidegate.flows.reminders import Remind, Reminded
 from tidegate.references import ModelRef
 

@@ -12,10 +12,10 @@ from tests.fakes import FakeClock
 from tests.flows.endpoint_samples import FLOW, deployment
 from tests.simulator.endpoint_service import EndpointService, Nature
 from tidegate.errors import PermanentError, TransientError
-from tidegate.flows import endpoint_states as es
-from tidegate.flows import rollout_messages as rm
 from tidegate.flows.base import After, CommandRefused, Publish, Tell
-from tidegate.flows.model_gate import TargetKind
+from tidegate.flows.endpoints import endpoint_states as es
+from tidegate.flows.endpoints import rollout_messages as rm
+from tidegate.flows.models.model_gate import TargetKind
 from tidegate.flows.reminders import Remind, Reminded
 from tidegate.model_effects import ModelEffects
 

@@ -7,21 +7,13 @@ import datetime
 from typing import Any
 
 from tests.flows.samples import LATER, NOW
-from tidegate.flows import endpoint_states as es
-from tidegate.flows import rollout_messages as rm
 from tidegate.flows.base import CommandErrored, CommandRefused
-from tidegate.flows.deployment_name import deployment_name
-from tidegate.flows.endpoint_rollout import EndpointRollout
-from tidegate.flows.model_facts import Candidate, Measured, Traffic, Weights
-from tidegate.flows.model_gate import (
-    AnalysisRules,
-    FitRules,
-    Instance,
-    Stage,
-    Target,
-    TrafficStep,
-    WorkspaceRef,
-)
+from tidegate.flows.endpoints import endpoint_states as es
+from tidegate.flows.endpoints import rollout_messages as rm
+from tidegate.flows.endpoints.endpoint_rollout import EndpointRollout
+from tidegate.flows.models.deployment_name import deployment_name
+from tidegate.flows.models.model_facts import Candidate, Measured, Traffic, Weights
+from tidegate.flows.models.model_gate import AnalysisRules, FitRules, Instance, Stage, Target, TrafficStep, WorkspaceRef
 from tidegate.flows.reminders import Reminded
 from tidegate.references import ModelRef
 

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tidegate.flows import image_states as st
 from tidegate.flows.base import Decision
-from tidegate.flows.image_messages import ImagePushed, PromotionRequested
-from tidegate.flows.tag_ownership import TagSettled
+from tidegate.flows.images import image_states as st
+from tidegate.flows.images.image_messages import ImagePushed, PromotionRequested
+from tidegate.flows.images.tag_ownership import TagSettled
 
 type Decide = Callable[[Any, Any], Decision[Any, Any]]
 

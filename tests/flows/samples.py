@@ -6,11 +6,11 @@ import dataclasses
 import datetime
 from typing import Any
 
-from tidegate.flows import image_messages as im
-from tidegate.flows import image_states as st
-from tidegate.flows import tag_ownership as own
-from tidegate.flows.base import After, CommandErrored, CommandRefused, Publish, Tell
-from tidegate.flows.image_gate import (
+from tidegate.flows.base import After, CommandErrored, CommandRefused, Publish, Request, Tell
+from tidegate.flows.images import image_messages as im
+from tidegate.flows.images import image_states as st
+from tidegate.flows.images import tag_ownership as own
+from tidegate.flows.images.image_gate import (
     IMAGE_INDEXES,
     IMAGE_MANIFESTS,
     ImageFacts,
@@ -20,8 +20,8 @@ from tidegate.flows.image_gate import (
     PlatformImage,
     PromotionRules,
 )
-from tidegate.flows.image_promotion import ImagePromotion, key
-from tidegate.flows.promotion_record import Request, Verdict
+from tidegate.flows.images.image_promotion import ImagePromotion, key
+from tidegate.flows.images.promotion_record import Verdict
 from tidegate.references import ImageRef, TagRef
 
 GATE = ImageGate(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.flows.delivery_samples import DEV, GATE, INT, gate, stage
 from tests.flows.delivery_world import World
-from tidegate.flows import delivery_states as st
+from tidegate.flows.deliveries import delivery_states as st
 
 QUICK = gate(DEV, INT)
 EVERYWHERE = {"litter-dev", "litter-int"}

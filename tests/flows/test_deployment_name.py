@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.flows.deployment_name import LONGEST, deployment_name
+from tidegate.flows.models.deployment_name import LONGEST, deployment_name
 
 _ALLOWED = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]\Z")
 

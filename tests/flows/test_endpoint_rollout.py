@@ -9,11 +9,11 @@ import pytest
 from tests.flows.endpoint_play import Play
 from tests.flows.endpoint_samples import FLOW, GIB, QUICK, STAGE, TARGET, at, deployment, live, wanted
 from tests.simulator.endpoint_service import Nature
-from tidegate.flows import endpoint_states as es
-from tidegate.flows import rollout_messages as rm
 from tidegate.flows.base import CommandErrored, CommandRefused
-from tidegate.flows.endpoint_rollout import key
-from tidegate.flows.model_gate import Stage
+from tidegate.flows.endpoints import endpoint_states as es
+from tidegate.flows.endpoints import rollout_messages as rm
+from tidegate.flows.endpoints.endpoint_rollout import key
+from tidegate.flows.models.model_gate import Stage
 from tidegate.flows.reminders import Reminded
 
 ALONE = dataclasses.replace(STAGE, target=dataclasses.replace(TARGET, kind="container-instance"))

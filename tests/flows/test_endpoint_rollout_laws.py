@@ -19,10 +19,10 @@ from tests.flows.laws import (
     swayed_by_other_attempts,
 )
 from tests.flows.samples import NOW
-from tidegate.flows import endpoint_states as es
-from tidegate.flows import rollout_messages as rm
 from tidegate.flows.base import After, Decision, Tell
-from tidegate.flows.model_facts import Weights
+from tidegate.flows.endpoints import endpoint_states as es
+from tidegate.flows.endpoints import rollout_messages as rm
+from tidegate.flows.models.model_facts import Weights
 
 GRID = Grid(FLOW.decide, STATES, events)
 

@@ -20,11 +20,11 @@ from tests.flows.endpoint_samples import (
     wanted,
 )
 from tests.simulator.endpoint_service import Nature
-from tidegate.flows import endpoint_book as books
-from tidegate.flows import endpoint_states as es
-from tidegate.flows import rollout_messages as rm
 from tidegate.flows.base import Decision, Publish
-from tidegate.flows.endpoint_rollout import rollback_target
+from tidegate.flows.endpoints import endpoint_book as books
+from tidegate.flows.endpoints import endpoint_states as es
+from tidegate.flows.endpoints import rollout_messages as rm
+from tidegate.flows.endpoints.endpoint_rollout import rollback_target
 
 
 def delivered(*versions: int, play: Play | None = None) -> Play:

@@ -21,12 +21,11 @@ from tests.flows.endpoint_samples import (
     way_back,
 )
 from tests.flows.samples import LATER, NOW
-from tidegate.flows import endpoint_book as books
-from tidegate.flows import endpoint_states as es
-from tidegate.flows import rollout_messages as rm
 from tidegate.flows.base import After, CommandErrored, CommandRefused, Decision, Publish, Tell
-from tidegate.flows.model_facts import Traffic
-from tidegate.flows.rollout_timing import (
+from tidegate.flows.endpoints import endpoint_book as books
+from tidegate.flows.endpoints import endpoint_states as es
+from tidegate.flows.endpoints import rollout_messages as rm
+from tidegate.flows.endpoints.rollout_timing import (
     DEPLOYMENT_DEADLINE,
     ENDPOINT_DEADLINE,
     LOOKS,
@@ -37,6 +36,7 @@ from tidegate.flows.rollout_timing import (
     poll_delay,
     soak_look,
 )
+from tidegate.flows.models.model_facts import Traffic
 
 SHARE = live((1, 90), (2, 10))
 

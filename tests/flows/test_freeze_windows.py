@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tidegate.flows.freeze_windows import WEEK, frozen_until
-from tidegate.flows.model_gate import Freeze
+from tidegate.flows.models.freeze_windows import WEEK, frozen_until
+from tidegate.flows.models.model_gate import Freeze
 
 MONDAY = datetime.datetime(2026, 3, 2, tzinfo=datetime.UTC)
 DAY = 1440

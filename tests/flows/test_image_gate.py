@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.flows.samples import FACTS, GATE
-from tidegate.flows.image_gate import IMAGE_INDEXES, ImageFacts, is_root, matches_any, unmet
+from tidegate.flows.images.image_gate import IMAGE_INDEXES, ImageFacts, is_root, matches_any, unmet
 
 IMAGE = FACTS.images[0]
 

@@ -28,12 +28,12 @@ from tests.flows.samples import (
     settled,
     work,
 )
-from tidegate.flows import image_messages as im
-from tidegate.flows import image_states as st
-from tidegate.flows import tag_ownership as own
 from tidegate.flows.base import After, CommandErrored, CommandRefused, Decision, Publish, Tell
-from tidegate.flows.image_gate import ImageGate
-from tidegate.flows.image_promotion import IMPORT_ATTEMPTS, IMPORT_DEADLINE, REFERRER_CHECKS, TEST_GRACE, key
+from tidegate.flows.images import image_messages as im
+from tidegate.flows.images import image_states as st
+from tidegate.flows.images import tag_ownership as own
+from tidegate.flows.images.image_gate import ImageGate
+from tidegate.flows.images.image_promotion import IMPORT_ATTEMPTS, IMPORT_DEADLINE, REFERRER_CHECKS, TEST_GRACE, key
 
 HEALTHY = image().within("tidegatehealthy", "training/litter")
 RECORD = "sha256:" + "f" * 64

@@ -10,11 +10,11 @@ import pytest
 
 from tests.flows.laws import LAWS, Decide, Grid, attempt_of, broken
 from tests.flows.samples import FLOW, IMAGE_STATES, TAG_STATES, image_events, tag_events
-from tidegate.flows import image_messages as im
-from tidegate.flows import image_states as st
-from tidegate.flows import tag_ownership as own
 from tidegate.flows.base import Decision, Publish
-from tidegate.flows.tag_ownership import TagOwnership
+from tidegate.flows.images import image_messages as im
+from tidegate.flows.images import image_states as st
+from tidegate.flows.images import tag_ownership as own
+from tidegate.flows.images.tag_ownership import TagOwnership
 
 IMAGES = Grid(FLOW.decide, IMAGE_STATES, image_events)
 TAGS = Grid(TagOwnership().decide, TAG_STATES, tag_events)

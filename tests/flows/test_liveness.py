@@ -17,11 +17,11 @@ from tests.flows.closed_loop import (
     unwatched_owners,
 )
 from tests.flows.samples import FLOW, TARGET, claimant, gate, image_events, pushed, requested
-from tidegate.flows import image_messages as im
-from tidegate.flows import image_states as st
-from tidegate.flows import tag_ownership as own
 from tidegate.flows.base import Decision
-from tidegate.flows.tag_ownership import TagOwnership
+from tidegate.flows.images import image_messages as im
+from tidegate.flows.images import image_states as st
+from tidegate.flows.images import tag_ownership as own
+from tidegate.flows.images.tag_ownership import TagOwnership
 
 SIGNED = gate(
     test={"attempts": 2},

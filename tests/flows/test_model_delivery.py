@@ -47,15 +47,15 @@ from tests.flows.delivery_samples import (
     stage,
     stage_ended,
 )
-from tidegate.flows import delivery_messages as dm
-from tidegate.flows import delivery_states as st
 from tidegate.flows.base import After, CommandErrored, CommandRefused, Decision, Explanation, Publish, Tell
-from tidegate.flows.delivery_stage import PLACE_DEADLINE, ROLLOUT_DEADLINE
-from tidegate.flows.endpoint_key import endpoint_key
-from tidegate.flows.model_delivery import CHAMPION_DEADLINE, key
-from tidegate.flows.model_gate import Freeze, ModelGate
+from tidegate.flows.deliveries import delivery_messages as dm
+from tidegate.flows.deliveries import delivery_states as st
+from tidegate.flows.deliveries.delivery_stage import PLACE_DEADLINE, ROLLOUT_DEADLINE
+from tidegate.flows.deliveries.model_delivery import CHAMPION_DEADLINE, key
+from tidegate.flows.endpoints.rollout_messages import ChampionAsked, ChampionTold, RolloutWanted, VersionRejected
+from tidegate.flows.models.model_gate import Freeze, ModelGate
+from tidegate.flows.models.record_keys import endpoint_key
 from tidegate.flows.reminders import Remind, Reminded
-from tidegate.flows.rollout_messages import ChampionAsked, ChampionTold, RolloutWanted, VersionRejected
 
 EVENING = NOW.replace(hour=21)
 NIGHT = Freeze(20 * 60, 1440 + 6 * 60)

@@ -33,10 +33,10 @@ from tests.flows.laws import (
     swayed_by_other_attempts,
 )
 from tidegate.codec import Codec, kinds_of
-from tidegate.flows import delivery_messages as dm
-from tidegate.flows import delivery_states as st
 from tidegate.flows.base import After, Decision, Publish, Tell
-from tidegate.flows.rollout_messages import ChampionAsked, RolloutWanted, StageEnded, VersionRejected
+from tidegate.flows.deliveries import delivery_messages as dm
+from tidegate.flows.deliveries import delivery_states as st
+from tidegate.flows.endpoints.rollout_messages import ChampionAsked, RolloutWanted, StageEnded, VersionRejected
 
 GRID = Grid(FLOW.decide, STATES, events)
 CODEC = Codec(kinds_of(st.State, dm.Event, dm.Command))

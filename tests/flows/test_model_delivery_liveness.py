@@ -8,11 +8,11 @@ import pytest
 
 from tests.flows.delivery_loop import Node, explore, hopeless
 from tests.flows.delivery_samples import APPROVAL, DEV, ELSEWHERE, FLOW, MONDAY_MORNING, events, gate, registered, stage
-from tidegate.flows import delivery_messages as dm
-from tidegate.flows import delivery_states as st
 from tidegate.flows.base import Decision
-from tidegate.flows.model_gate import ModelGate
-from tidegate.flows.rollout_messages import RolloutWanted
+from tidegate.flows.deliveries import delivery_messages as dm
+from tidegate.flows.deliveries import delivery_states as st
+from tidegate.flows.endpoints.rollout_messages import RolloutWanted
+from tidegate.flows.models.model_gate import ModelGate
 
 ASKING = stage("pro", approval=APPROVAL)
 WORLDS: dict[str, tuple[ModelGate, tuple[str, ...], set[type[Any]]]] = {

@@ -21,7 +21,7 @@ from tests.flows.delivery_samples import (
     delivery,
     vote,
 )
-from tidegate.flows.model_record import PREDICATE_TYPE, Outcome, statement
+from tidegate.flows.deliveries.model_record import PREDICATE_TYPE, Outcome, statement
 
 PRO = GATE.stages[-1]
 OUTCOME = Outcome("all of the traffic, and the soak is over", MEASURED, LATER)

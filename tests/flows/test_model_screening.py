@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.flows.delivery_samples import CHAMPION, FACTS, GATE, OTHER_SHA, SHA, TRAINER
-from tidegate.flows.model_facts import Artefact, Candidate, ModelFacts
-from tidegate.flows.model_gate import MetricRule, ModelGate
-from tidegate.flows.model_screening import compared, in_words, screened
+from tidegate.flows.models.model_facts import Artefact, Candidate, ModelFacts
+from tidegate.flows.models.model_gate import MetricRule, ModelGate
+from tidegate.flows.models.model_screening import compared, in_words, screened
 
 GIB = 1 << 30
 

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from tests.flows.samples import FAILED, GATE, NOW, OVERRIDDEN, PASSED, image, request
-from tidegate.flows.promotion_record import PREDICATE_TYPE, Approval, record_annotations, statement
+from tidegate.flows.images.promotion_record import PREDICATE_TYPE, Approval, record_annotations, statement
 
 APPROVAL = Approval(
     image(),

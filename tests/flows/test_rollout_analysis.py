@@ -7,9 +7,7 @@ import dataclasses
 import pytest
 
 from tests.flows.endpoint_samples import GIB, GOOD, MEASURED, STAGE
-from tidegate.flows.model_facts import Measured, Traffic
-from tidegate.flows.model_gate import AnalysisRules, FitRules, Instance
-from tidegate.flows.rollout_analysis import (
+from tidegate.flows.endpoints.rollout_analysis import (
     Fine,
     Inconclusive,
     Judgement,
@@ -20,7 +18,9 @@ from tidegate.flows.rollout_analysis import (
     unfit,
     without_ours,
 )
-from tidegate.flows.rollout_messages import TrafficRead
+from tidegate.flows.endpoints.rollout_messages import TrafficRead
+from tidegate.flows.models.model_facts import Measured, Traffic
+from tidegate.flows.models.model_gate import AnalysisRules, FitRules, Instance
 
 RULES = STAGE.analysis
 ALWAYS = Traffic(1000, 5, 0.1)

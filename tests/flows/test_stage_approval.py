@@ -28,11 +28,11 @@ from tests.flows.delivery_samples import (
     requested,
     vote,
 )
-from tidegate.flows import delivery_messages as dm
-from tidegate.flows import delivery_states as st
-from tidegate.flows.model_facts import Artefact
-from tidegate.flows.promotion_record import Request
-from tidegate.flows.stage_approval import evidence, evidence_of, forbidden, is_approved, refusal
+from tidegate.flows.base import Request
+from tidegate.flows.deliveries import delivery_messages as dm
+from tidegate.flows.deliveries import delivery_states as st
+from tidegate.flows.deliveries.stage_approval import evidence, evidence_of, forbidden, is_approved, refusal
+from tidegate.flows.models.model_facts import Artefact
 
 WAITING = STATES["awaiting"]
 ONE_MORE = STATES["awaiting-one-more"]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.flows.samples import LATER, NOW, TARGET, claimant, gate, image, order
-from tidegate.flows import tag_ownership as own
 from tidegate.flows.base import After, CommandErrored, CommandRefused, Decision, Tell
+from tidegate.flows.images import tag_ownership as own
 
 A, B, C = claimant("a", 1), claimant("b", 2), claimant("c", 3)
 A_AGAIN = claimant("a", 5)

@@ -13,7 +13,7 @@ import azure.functions as func
 import pytest
 
 from functions.answers import MAX_BODY, answered, form_body, json_body, sender
-from tidegate.api import Answer, Page
+from tidegate.api.answers import Answer, Page
 from tidegate.composition import make
 from tidegate.errors import (
     Forbidden,

@@ -12,8 +12,9 @@ from tidegate import job_effects, model_effects
 from tidegate.composition import Runtime, flows, make
 from tidegate.effects import Effects
 from tidegate.errors import SettingsError
-from tidegate.flows import delivery_messages, rollout_messages
-from tidegate.flows.model_gate import TargetKind
+from tidegate.flows.deliveries import delivery_messages
+from tidegate.flows.endpoints import rollout_messages
+from tidegate.flows.models.model_gate import TargetKind
 from tidegate.flows.reminders import Remind
 
 

@@ -109,7 +109,7 @@ def test_the_dead_letter_container_of_events_is_the_one_that_is_listed() -> None
 
 
 def test_the_tag_is_looked_at_again_only_when_no_invocation_can_be_alive() -> None:
-    from tidegate.flows.tag_ownership import VERIFY_AFTER
+    from tidegate.flows.images.tag_ownership import VERIFY_AFTER
 
     hours, minutes, seconds = map(int, json.loads((ROOT / "host.json").read_text())["functionTimeout"].split(":"))
     assert hours * 3600 + minutes * 60 + seconds < VERIFY_AFTER

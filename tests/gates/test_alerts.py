@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from tests.gates.test_schema import SCHEMA
-from tidegate.flows.alert_policy import AlertPolicy
-from tidegate.flows.cause_rules import SHIPPED
+from tidegate.flows.alerts.alert_policy import AlertPolicy
+from tidegate.flows.jobs.cause_rules import SHIPPED
 from tidegate.gates import DEFAULT_ALERTS, GatesError, load
 
 HEAD = "version: 1\nimages: [{name: a, match: {repository: a}}]\nalerts:\n"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.gates.refused import in_a_gate
-from tidegate.flows.image_gate import ImageGate, ImageRequirements, ImageTest, PromotionRules
+from tidegate.flows.images.image_gate import ImageGate, ImageRequirements, ImageTest, PromotionRules
 from tidegate.gates import Gates, load
 from tidegate.gates.values import command
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.gates.refused import cases
 from tests.gates.test_schema import SCHEMA, VALIDATOR
-from tidegate.flows.model_gate import (
+from tidegate.flows.models.model_gate import (
     AnalysisRules,
     ApprovalRules,
     FitRules,

@@ -13,7 +13,7 @@ from tests.fakes import Content, Crash, Fault, image
 from tests.runner.world import HEALTHY, World
 from tidegate import ports
 from tidegate.errors import TransientError
-from tidegate.flows import image_states as st
+from tidegate.flows.images import image_states as st
 from tidegate.references import ImageRef
 from tidegate.runner import read_work_message
 

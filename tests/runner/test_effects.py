@@ -13,7 +13,7 @@ from tests.runner.world import World
 from tidegate.effects import Effects
 from tidegate.errors import PermanentError
 from tidegate.flows.base import CommandRefused, Publish
-from tidegate.flows.image_messages import InspectImage
+from tidegate.flows.images.image_messages import InspectImage
 from tidegate.ports import Outcome
 from tidegate.references import ImageRef
 

@@ -12,11 +12,11 @@ from tests.events.test_image_pushed import TOPIC, changed
 from tests.fakes import Fault, FaultHook, healthy, image
 from tests.flows.samples import GATE
 from tests.runner.world import HEALTHY, STAGING, World
+from tidegate.api.dead_letters import DeadLetters
 from tidegate.composition import CODEC
-from tidegate.dead_letters import DeadLetters
 from tidegate.errors import MalformedEvent, NotFound, TransientError
-from tidegate.flows.image_promotion import key
-from tidegate.flows.image_states import Inspecting, Promoted
+from tidegate.flows.images.image_promotion import key
+from tidegate.flows.images.image_states import Inspecting, Promoted
 from tidegate.gates import GateRule, Gates, ImageMatch
 from tidegate.gates.globs import repository_glob, tag_glob
 from tidegate.intake import Intake

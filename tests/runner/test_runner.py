@@ -15,8 +15,8 @@ from tests.runner.world import HEALTHY, World
 from tests.simulator.installation import KeptValues
 from tidegate import ports
 from tidegate.errors import MalformedEvent, StateConflict, TransientError
-from tidegate.flows import image_states as st
 from tidegate.flows.base import After, Decision, Explanation, Flow, Listing, Publish, Tell
+from tidegate.flows.images import image_states as st
 from tidegate.ports import AuditRow, Row
 from tidegate.records import Lease, Record
 from tidegate.references import ImageRef

@@ -24,10 +24,10 @@ from tests.flows.samples import GATE
 from tidegate.composition import CODEC, flows
 from tidegate.effects import Effects
 from tidegate.errors import TransientError
-from tidegate.flows.image_gate import ImageGate
-from tidegate.flows.image_messages import ImagePushed, PromotionRequested
-from tidegate.flows.image_promotion import key
-from tidegate.flows.promotion_record import Request
+from tidegate.flows.base import Request
+from tidegate.flows.images.image_gate import ImageGate
+from tidegate.flows.images.image_messages import ImagePushed, PromotionRequested
+from tidegate.flows.images.image_promotion import key
 from tidegate.records import Records
 from tidegate.references import ImageRef
 from tidegate.runner import LEASE, Runner, read_work_message

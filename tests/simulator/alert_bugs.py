@@ -15,12 +15,13 @@ from tests.simulator.alert_scenarios import ALERT_SCENARIOS, ALERTS, AlertScenar
 from tests.simulator.bugs import _Wrong
 from tests.simulator.explore import Bounds
 from tidegate.errors import TransientError
-from tidegate.flows import incident, job_failure, mailing
-from tidegate.flows.alert_mail import Mail
-from tidegate.flows.alert_policy import Diagnosis
+from tidegate.flows.alerts import incident, mailing
+from tidegate.flows.alerts.alert_mail import Mail
+from tidegate.flows.alerts.alert_policy import Diagnosis
 from tidegate.flows.base import Decision, Flow
-from tidegate.flows.job_facts import JobFacts
-from tidegate.flows.job_messages import DescribeRun, RunEnded
+from tidegate.flows.jobs import job_failure
+from tidegate.flows.jobs.job_facts import JobFacts
+from tidegate.flows.jobs.job_messages import DescribeRun, RunEnded
 from tidegate.job_effects import JobEffects
 from tidegate.records import Records
 

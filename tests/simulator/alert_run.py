@@ -24,12 +24,12 @@ from tests.simulator.host import FUNCTION_TIMEOUT, MAX_DEQUEUE
 from tests.simulator.installation import ChosenQueue, KeptValues
 from tests.simulator.invariants import Violation
 from tests.simulator.run import Kind, Option
-from tidegate.alert_health import alert_health
+from tidegate.api.alert_health import alert_health
 from tidegate.composition import CODEC
 from tidegate.errors import MalformedEvent
-from tidegate.flows import incident
+from tidegate.flows.alerts import incident
 from tidegate.flows.base import Flow
-from tidegate.flows.job_failure import experiment_subject
+from tidegate.flows.jobs.job_failure import experiment_subject
 from tidegate.job_effects import JobEffects
 from tidegate.records import Records
 

@@ -7,7 +7,7 @@ import random
 from typing import Literal
 
 from tests.alerts.world import POLICY
-from tidegate.flows.alert_policy import AlertPolicy
+from tidegate.flows.alerts.alert_policy import AlertPolicy
 
 type Ending = Literal["code", "evicted", "completed", "rumour", "noise"]
 """`rumour`: only its event says that it failed."""

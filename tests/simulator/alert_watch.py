@@ -21,10 +21,11 @@ from tests.fakes import Fault
 from tests.simulator.alert_scenarios import WORKSPACE, RunEnds
 from tests.simulator.fibers import Invocation
 from tests.simulator.invariants import Violation
-from tidegate.alert_health import LATE_AFTER
-from tidegate.flows import job_failure, mailing
-from tidegate.flows.alert_mail import Mail
+from tidegate.api.alert_health import LATE_AFTER
+from tidegate.flows.alerts import mailing
+from tidegate.flows.alerts.alert_mail import Mail
 from tidegate.flows.base import flow_name
+from tidegate.flows.jobs import job_failure
 from tidegate.records import Record
 from tidegate.references import JobRef
 

@@ -15,10 +15,10 @@ from tests.simulator.explore import Bounds
 from tests.simulator.installation import STAGING, Bug, RacingRegistry
 from tests.simulator.scenarios import FIRM, Scenario
 from tidegate.effects import Effects
-from tidegate.flows import image_messages as im
-from tidegate.flows import image_states as st
-from tidegate.flows import tag_ownership as own
 from tidegate.flows.base import After, Decision, Flow, Publish, run_poll_delay
+from tidegate.flows.images import image_messages as im
+from tidegate.flows.images import image_states as st
+from tidegate.flows.images import tag_ownership as own
 from tidegate.ports import AuditRow, ImportDone, Row, TagPlaced, TagTaken
 from tidegate.records import Record, Records
 from tidegate.references import ImageRef, TagRef

@@ -16,8 +16,8 @@ from typing import override
 from tests.fakes import FakeClock, FaultHook, healthy
 from tests.fakes.faults import FakePort, call
 from tidegate.errors import PermanentError, TransientError
-from tidegate.flows.model_facts import Candidate, Traffic, Weights
-from tidegate.flows.model_gate import Instance, Target
+from tidegate.flows.models.model_facts import Candidate, Traffic, Weights
+from tidegate.flows.models.model_gate import Instance, Target
 from tidegate.model_ports import Answered, DeploymentSeen, Endpoints, EndpointSeen
 
 GIB = 1 << 30

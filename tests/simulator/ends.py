@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.simulator.installation import HEALTHY
 from tests.simulator.invariants import check, short
 from tests.simulator.scenarios import digest
-from tidegate.flows import image_states as st
+from tidegate.flows.images import image_states as st
 
 if TYPE_CHECKING:
     from tests.simulator.run import Run

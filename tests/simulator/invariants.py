@@ -8,7 +8,7 @@ from __future__ import annotations
 from tests.simulator.installation import HEALTHY, NEWER_VERSION, STAGING, Installation
 from tests.simulator.scenarios import REPOSITORY
 from tests.simulator.scenarios import digest as digest_of
-from tidegate.flows.promotion_record import Verdict
+from tidegate.flows.images.promotion_record import Verdict
 from tidegate.ports import TestFailed, TestPassed
 
 

@@ -13,11 +13,11 @@ from tests.simulator.bugs import _SavesTheOutboxLater, _Wrong
 from tests.simulator.explore import Bounds
 from tests.simulator.model_installation import ModelBug
 from tests.simulator.model_scenarios import MODEL_SCENARIOS, ModelScenario, Said, want
-from tidegate.flows import endpoint_book as books
-from tidegate.flows import endpoint_states as es
-from tidegate.flows import rollout_messages as rm
 from tidegate.flows.base import After, Decision, Tell
-from tidegate.flows.endpoint_rollout import EndpointRollout
+from tidegate.flows.endpoints import endpoint_book as books
+from tidegate.flows.endpoints import endpoint_states as es
+from tidegate.flows.endpoints import rollout_messages as rm
+from tidegate.flows.endpoints.endpoint_rollout import EndpointRollout
 from tidegate.model_effects import ModelEffects
 
 

@@ -15,11 +15,11 @@ from tests.simulator.installation import ChosenQueue, KeptValues
 from tests.simulator.model_scenarios import ModelScenario
 from tidegate.codec import Codec, kinds_of
 from tidegate.effects import Effects
-from tidegate.flows import endpoint_states, rollout_messages
 from tidegate.flows.base import Decision, Explanation, Flow, Listing
-from tidegate.flows.endpoint_rollout import EndpointRollout, key
-from tidegate.flows.model_facts import Weights
-from tidegate.flows.rollout_messages import StageEnded
+from tidegate.flows.endpoints import endpoint_states, rollout_messages
+from tidegate.flows.endpoints.endpoint_rollout import EndpointRollout, key
+from tidegate.flows.endpoints.rollout_messages import StageEnded
+from tidegate.flows.models.model_facts import Weights
 from tidegate.model_effects import ModelEffects
 from tidegate.ports import Row
 from tidegate.records import ListRecord, Record, Records

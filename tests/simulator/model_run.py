@@ -22,7 +22,7 @@ from tests.simulator.model_installation import KEY, NO_MODEL_BUG, ModelBug, Mode
 from tests.simulator.model_scenarios import ModelScenario, Said
 from tests.simulator.model_watch import ModelWatch, check_model_end
 from tests.simulator.run import Kind, Option
-from tidegate.flows.model_facts import Weights
+from tidegate.flows.models.model_facts import Weights
 from tidegate.runner import work_message
 
 LIMIT = 6000

@@ -10,8 +10,8 @@ from typing import Literal
 
 from tests.flows.endpoint_samples import STAGE, TARGET, candidate, delivery
 from tests.simulator.endpoint_service import GIB, Nature
-from tidegate.flows import rollout_messages as rm
-from tidegate.flows.model_gate import AnalysisRules, Stage, TrafficStep
+from tidegate.flows.endpoints import rollout_messages as rm
+from tidegate.flows.models.model_gate import AnalysisRules, Stage, TrafficStep
 
 QUICK = dataclasses.replace(
     STAGE,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from tests.flows.endpoint_samples import candidate, delivery, deployment
 from tests.simulator.invariants import check
 from tests.simulator.model_installation import KEY
-from tidegate.flows import endpoint_book as books
-from tidegate.flows import endpoint_states as es
-from tidegate.flows.model_facts import Weights
-from tidegate.flows.rollout_timing import RESTARTS
+from tidegate.flows.endpoints import endpoint_book as books
+from tidegate.flows.endpoints import endpoint_states as es
+from tidegate.flows.endpoints.rollout_timing import RESTARTS
+from tidegate.flows.models.model_facts import Weights
 
 if TYPE_CHECKING:
     from tests.simulator.model_run import ModelRun

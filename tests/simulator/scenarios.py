@@ -7,7 +7,7 @@ import functools
 
 from tests.fakes import Content, artifact, image
 from tests.flows.samples import GATE, gate
-from tidegate.flows.image_gate import ImageGate
+from tidegate.flows.images.image_gate import ImageGate
 
 REPOSITORY = "training/litter"
 SIGNATURE = "application/vnd.example.signature"

@@ -14,7 +14,7 @@ from tests.simulator.installation import HEALTHY
 from tests.simulator.invariants import Truth, check
 from tests.simulator.scenarios import REPOSITORY
 from tests.simulator.watch_records import RecordWatch
-from tidegate.adapters import referrer_manifests
+from tidegate.adapters.registry import referrer_manifests
 from tidegate.events import order_of
 from tidegate.references import ImageRef
 

@@ -8,8 +8,8 @@ from typing import Any
 from tests.simulator.installation import HEALTHY, Installation
 from tests.simulator.invariants import Truth, check, short
 from tests.simulator.scenarios import REPOSITORY
-from tidegate.flows import image_states as st
-from tidegate.flows.promotion_record import Verdict
+from tidegate.flows.images import image_states as st
+from tidegate.flows.images.promotion_record import Verdict
 from tidegate.ports import Row
 from tidegate.records import Record
 

@@ -9,7 +9,7 @@ import requests
 
 from tidegate.adapters.azure_calls import retry_after
 from tidegate.errors import PermanentError, TransientError
-from tidegate.flows.alert_mail import Mail
+from tidegate.flows.alerts.alert_mail import Mail
 from tidegate.ports import Secrets
 from tidegate.settings import Settings
 

@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from azure.core.credentials import TokenCredential
 
 from tidegate.adapters.arm import Arm
-from tidegate.adapters.artefact_places import ArtefactPlaces
-from tidegate.adapters.azure_metrics import AzureMetrics
-from tidegate.adapters.container_instances import ContainerInstances
-from tidegate.adapters.deployment_assets import DeploymentAssets
-from tidegate.adapters.local_endpoints import LocalEndpoints
-from tidegate.adapters.models import MachineLearningModels
-from tidegate.adapters.online_endpoints import OnlineEndpoints
-from tidegate.adapters.releases import ReleasePipelines
-from tidegate.adapters.scoring_requests import ScoringRequests
-from tidegate.adapters.workspaces import Workspaces
-from tidegate.flows.model_gate import TargetKind
+from tidegate.adapters.machine_learning.artefact_places import ArtefactPlaces
+from tidegate.adapters.machine_learning.models import MachineLearningModels
+from tidegate.adapters.machine_learning.workspaces import Workspaces
+from tidegate.adapters.serving.azure_metrics import AzureMetrics
+from tidegate.adapters.serving.container_instances import ContainerInstances
+from tidegate.adapters.serving.deployment_assets import DeploymentAssets
+from tidegate.adapters.serving.local_endpoints import LocalEndpoints
+from tidegate.adapters.serving.online_endpoints import OnlineEndpoints
+from tidegate.adapters.serving.releases import ReleasePipelines
+from tidegate.adapters.serving.scoring_requests import ScoringRequests
+from tidegate.flows.models.model_gate import TargetKind
 from tidegate.model_ports import Endpoints, Models, Releases
 from tidegate.ports import Clock, Secrets
 from tidegate.settings import Settings

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 
 from tidegate.adapters.alert_email import AlertWorkflow
 from tidegate.adapters.azure_calls import credential
-from tidegate.adapters.blob_evidence import BlobEvidence
-from tidegate.adapters.container_registry import ContainerRegistry
 from tidegate.adapters.event_grid_topic import EventGridTopic
-from tidegate.adapters.image_tests import RegistryTasks
-from tidegate.adapters.job_tests import JobTests, TestRunners
-from tidegate.adapters.machine_learning import MachineLearning
+from tidegate.adapters.machine_learning.job_tests import JobTests, TestRunners
+from tidegate.adapters.machine_learning.jobs import MachineLearning
 from tidegate.adapters.model_services import ModelServices, model_services
+from tidegate.adapters.registry.container_registry import ContainerRegistry
+from tidegate.adapters.registry.image_tests import RegistryTasks
 from tidegate.adapters.secrets import KeyVaultSecrets
-from tidegate.adapters.storage_account import storage
-from tidegate.adapters.storage_queue import StorageQueue
-from tidegate.adapters.table_state import TableState
+from tidegate.adapters.storage.blob_evidence import BlobEvidence
+from tidegate.adapters.storage.storage_account import storage
+from tidegate.adapters.storage.storage_queue import StorageQueue
+from tidegate.adapters.storage.table_state import TableState
 from tidegate.ports import (
     AlertEmail,
     Clock,

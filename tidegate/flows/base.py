@@ -6,6 +6,9 @@ import dataclasses
 import datetime
 from typing import Protocol
 
+type Pairs = tuple[tuple[str, str], ...]
+"""A mapping as sorted pairs, so that what holds it is a value."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Decision[S, C]:
@@ -41,6 +44,17 @@ class Publish:
     data: tuple[tuple[str, str | int | bool | tuple[str, ...]], ...]
     id: str
     """The same for the same outcome, however often it is published."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """A push or a request by hand: what made the work begin or join."""
+
+    id: str
+    """The event's id, or the request's."""
+    who: str
+    why: str
+    at: datetime.datetime
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

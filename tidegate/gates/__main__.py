@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 from tidegate import references
 from tidegate.errors import MalformedEvent
-from tidegate.flows.image_gate import ImageGate
-from tidegate.flows.model_gate import ModelGate, Stage
+from tidegate.flows.images.image_gate import ImageGate
+from tidegate.flows.models.model_gate import ModelGate, Stage
 from tidegate.gates import Gates, GatesError, load
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tidegate.flows.alert_policy import AlertPolicy, ResubmitRules, Route
-from tidegate.flows.cause_rules import SHIPPED
+from tidegate.flows.alerts.alert_policy import AlertPolicy, ResubmitRules, Route
+from tidegate.flows.jobs.cause_rules import SHIPPED
 
 LAST_ROUTE = Route("default", ())
 """Takes what no other route takes; to whom the workflow knows for the severity."""

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Callable
 from types import MappingProxyType
 
-from tidegate.flows.alert_policy import CAUSES, AlertPolicy, Cause, CauseRule, ResubmitRules, Route
-from tidegate.flows.image_gate import Pairs
-from tidegate.flows.outcome_alerts import KINDS
+from tidegate.flows.alerts.alert_policy import CAUSES, AlertPolicy, Cause, CauseRule, ResubmitRules, Route
+from tidegate.flows.alerts.outcome_alerts import KINDS
+from tidegate.flows.base import Pairs
 from tidegate.gates import alert_values, values
 from tidegate.gates.alert_defaults import DEFAULT_ALERTS, LAST_ROUTE
 from tidegate.gates.cursor import Cursor

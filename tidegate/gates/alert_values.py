@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tidegate.flows.alert_policy import LONGEST_LINE
+from tidegate.flows.alerts.alert_policy import LONGEST_LINE
 from tidegate.gates.problems import shown
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")

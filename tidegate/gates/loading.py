@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from tidegate.flows.image_gate import ImageGate, ImageRequirements, ImageTest, Pairs, PromotionRules
+from tidegate.flows.base import Pairs
+from tidegate.flows.images.image_gate import ImageGate, ImageRequirements, ImageTest, PromotionRules
 from tidegate.gates import values
 from tidegate.gates.alert_defaults import DEFAULT_ALERTS
 from tidegate.gates.alert_loading import alerts

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 
 from tidegate.flows import patterns
-from tidegate.flows.alert_policy import AlertPolicy
-from tidegate.flows.image_gate import ImageGate, Pairs
-from tidegate.flows.model_gate import ModelGate
+from tidegate.flows.alerts.alert_policy import AlertPolicy
+from tidegate.flows.base import Pairs
+from tidegate.flows.images.image_gate import ImageGate
+from tidegate.flows.models.model_gate import ModelGate
 from tidegate.gates.alert_defaults import DEFAULT_ALERTS
 from tidegate.gates.globs import Glob
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.flows.model_gate import AnalysisRules, FitRules, Instance, ModelRequirements, TrafficStep
+from tidegate.flows.models.model_gate import AnalysisRules, FitRules, Instance, ModelRequirements, TrafficStep
 
 SAMPLES = "samples.json"
 DEFAULT_REQUIREMENTS = ModelRequirements(tags=(), lineage=(), metrics=(), max_size=0)

@@ -7,8 +7,8 @@ import hashlib
 import json
 from typing import Literal
 
-from tidegate.flows.endpoint_key import endpoint_key
-from tidegate.flows.model_gate import MetricRule, ModelGate, ModelRequirements, Serving, Stage
+from tidegate.flows.models.model_gate import MetricRule, ModelGate, ModelRequirements, Serving, Stage
+from tidegate.flows.models.record_keys import endpoint_key
 from tidegate.gates import alert_values, model_values, values
 from tidegate.gates.cursor import Cursor
 from tidegate.gates.globs import model_glob

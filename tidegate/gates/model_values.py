@@ -7,7 +7,7 @@ import re
 
 from tidegate import references
 from tidegate.errors import MalformedEvent
-from tidegate.flows.model_gate import Freeze, TrafficStep, WorkspaceRef
+from tidegate.flows.models.model_gate import Freeze, TrafficStep, WorkspaceRef
 from tidegate.gates.problems import shown
 
 WEEK = 7 * 24 * 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from tidegate.flows.image_gate import Pairs
+from tidegate.flows.base import Pairs
 from tidegate.gates.cursor import Cursor
 from tidegate.gates.problems import did_you_mean
 

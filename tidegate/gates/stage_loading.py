@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from typing import Literal
 
-from tidegate.flows.model_gate import (
+from tidegate.flows.models.model_gate import (
     SHARES_TRAFFIC,
     AnalysisRules,
     ApprovalRules,

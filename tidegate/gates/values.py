@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tidegate.flows.image_gate import IMAGE_INDEXES, IMAGE_MANIFESTS
+from tidegate.flows.images.image_gate import IMAGE_INDEXES, IMAGE_MANIFESTS
 from tidegate.gates.problems import shown
 
 MEDIA_TYPES = tuple(sorted(IMAGE_MANIFESTS + IMAGE_INDEXES))

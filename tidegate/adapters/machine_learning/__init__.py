@@ -1,0 +1,1 @@
+"""Azure Machine Learning: workspaces with their runs, models and artefacts."""

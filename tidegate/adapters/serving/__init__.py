@@ -1,0 +1,1 @@
+"""Where models serve: endpoints, container groups, this machine, or a pipeline that does it."""

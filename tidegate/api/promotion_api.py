@@ -1,0 +1,55 @@
+"""The HTTP API of promotions and dead letters without HTTP."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidegate.api import promotion_views as views
+from tidegate.api.answers import LOG_LIMIT, Answer, number
+from tidegate.api.dead_letters import DeadLetters
+from tidegate.api.promotions import PAGE, Promotions, wish
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PromotionApi:
+    """The API of one installation. Errors: see the methods called; the caller turns them into problem details."""
+
+    promotions: Promotions
+    dead_letters: DeadLetters
+    new_id: Callable[[], str]
+
+    def request_promotion(self, body: Any, who: str) -> Answer:
+        """Ask for a promotion by hand, or for the plan of one."""
+        asked = wish(body)
+        if asked.dry_run:
+            return Answer(views.plan_json(self.promotions.plan(asked)))
+        identity = self.promotions.request(asked, who, self.new_id())
+        location = f"/api/promotions/{identity}"
+        return Answer({"id": identity, "href": location}, 202, (("Location", location),))
+
+    def list_promotions(self, query: Mapping[str, str]) -> Answer:
+        """One page of promotions, newest first."""
+        limit = number(query, "limit", PAGE)
+        state, repository = query.get("state"), query.get("repository")
+        page, cursor = self.promotions.listed(state, repository, limit, query.get("cursor"))
+        return Answer({"items": [views.summary_json(entry) for entry in page], "next": cursor})
+
+    def show_promotion(self, identity: str) -> Answer:
+        """One promotion: state, tags, evidence, history."""
+        return Answer(views.promotion_json(self.promotions.one(identity)))
+
+    def show_log(self, identity: str) -> Answer:
+        """The end of the kept test log, as it was: data, never markup."""
+        return Answer(self.promotions.log(identity, LOG_LIMIT))
+
+    def list_dead_letters(self, query: Mapping[str, str]) -> Answer:
+        """Events that nobody could take: refused by Event Grid's endpoint, malformed, or given up on."""
+        page, cursor = self.dead_letters.listed(number(query, "limit", PAGE), query.get("cursor"))
+        return Answer({"items": [views.dead_letter_json(each) for each in page], "next": cursor})
+
+    def replay_dead_letter(self, identity: str) -> Answer:
+        """Let a dead letter come in once more; it leaves the list when it was taken."""
+        self.dead_letters.replay(identity)
+        return Answer({"replayed": identity}, 202)

@@ -1,0 +1,1 @@
+"""Alerts: what goes wrong becomes incidents, and incidents become mails."""

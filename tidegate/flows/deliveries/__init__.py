@@ -1,0 +1,1 @@
+"""Deliveries: a version of a model goes through the stages of its gate."""

@@ -1,0 +1,1 @@
+"""Endpoints: who serves, and how traffic goes from one deployment to the next and back."""

@@ -1,0 +1,1 @@
+"""Jobs: what becomes of a run that failed."""

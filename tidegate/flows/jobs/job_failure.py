@@ -1,0 +1,279 @@
+"""What becomes of a run that failed: read, understood, then submitted again if its node was taken away, else an alert.
+
+    NotFailed -> Describing -> Resubmitting -> Resubmitted
+                  |              |
+                  +--------------+--------> Alerted, Disregarded
+
+One record for each failed run. Runs that did not fail have none: their events are answered without a write.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from typing import assert_never, override
+
+from tidegate.flows.alerts import incident
+from tidegate.flows.alerts.alert_policy import AlertPolicy, Diagnosis
+from tidegate.flows.base import (
+    After,
+    CommandErrored,
+    CommandRefused,
+    Decision,
+    Explanation,
+    Flow,
+    Listing,
+    Publish,
+    Tell,
+)
+from tidegate.flows.jobs.job_alert import job_alert
+from tidegate.flows.jobs.job_facts import ATTEMPT_TAG, CANCELED, ENDED, FAILED, PARENT_TAG, ROOT_TAG, TEST_TAG, JobFacts
+from tidegate.flows.jobs.job_messages import (
+    Answer,
+    Command,
+    DescribeRun,
+    Event,
+    ResubmitRequested,
+    ResubmitRun,
+    RunDescribed,
+    RunEnded,
+    RunResubmitted,
+)
+from tidegate.references import JobRef
+
+NAME = "job-failure"
+
+LOOKS = 10
+"""How often, 30 s apart, a run is read that does not say it ended: its page may lag behind its event."""
+LONGEST_BACKOFF = 3600
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NotFailed:
+    """The run did not fail, as far as anybody said."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Describing:
+    """It is being read."""
+
+    job: JobRef
+    experiment: str
+    ended: datetime.datetime
+    attempt: int
+    looks: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resubmitting:
+    """Its successor is being submitted."""
+
+    facts: JobFacts
+    diagnosis: Diagnosis
+    ended: datetime.datetime
+    attempt: int
+    by: str = ""
+    """Who asked for it; empty: it was evicted."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resubmitted:
+    """A successor goes on with its work."""
+
+    facts: JobFacts
+    successor: str
+    attempt: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Alerted:
+    """People are told."""
+
+    facts: JobFacts
+    diagnosis: Diagnosis
+    ended: datetime.datetime
+    attempt: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Disregarded:
+    """Nobody has to know: known noise, or no failed run at all."""
+
+    job: JobRef
+    reason: str
+    attempt: int
+
+
+type State = NotFailed | Describing | Resubmitting | Resubmitted | Alerted | Disregarded
+type Step = Decision[State, Command]
+
+
+def key(job: JobRef) -> str:
+    """The record of a run."""
+    return f"{NAME}:{job}"
+
+
+def experiment_subject(workspace: str, experiment: str) -> str:
+    """What the incidents of an experiment are about."""
+    return f"run/{workspace}/{experiment}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JobFailure(Flow):
+    """The flow, under one policy."""
+
+    policy: AlertPolicy
+    name = NAME
+
+    @override
+    def initial(self) -> State:
+        return NotFailed()
+
+    @override
+    def decide(self, state: State, event: Event, /) -> Step:  # type: ignore[override]  # each flow takes its own states
+        match event:
+            case RunEnded():
+                return self._ended(state, event)
+            case ResubmitRequested():
+                return self._requested(state, event)
+            case _ if isinstance(state, NotFailed) or event.attempt != state.attempt:
+                return Decision(state)
+            case _:
+                return self._answered(state, event)
+
+    def _ended(self, state: State, event: RunEnded) -> Step:
+        concerns_us = event.status in FAILED or (event.status in CANCELED and self.policy.canceled)
+        if not isinstance(state, NotFailed) or not concerns_us:
+            return Decision(state)
+        return Decision(Describing(event.job, event.experiment, event.at, 1), (DescribeRun(event.job, 1),))
+
+    def _answered(self, state: State, event: Answer) -> Step:
+        match state:
+            case Describing():
+                return self._described(state, event)
+            case Resubmitting():
+                return self._resubmitted(state, event)
+            case _:
+                return Decision(state)
+
+    def _described(self, state: Describing, event: Answer) -> Step:
+        match event:
+            case RunDescribed(facts=facts):
+                return self._read(state, facts)
+            case CommandRefused(reason=reason):  # a run that nobody knows cannot have failed
+                return Decision(Disregarded(state.job, reason, state.attempt + 1))
+            case CommandErrored(reason=reason):
+                facts = JobFacts(state.job, "failed", state.experiment)
+                return self._alert(state, facts, Diagnosis("unknown", "", f"it could not be read: {reason}"))
+            case _:
+                return Decision(state)
+
+    def _read(self, state: Describing, facts: JobFacts) -> Step:
+        if facts.status not in ENDED and state.looks < LOOKS:
+            again = dataclasses.replace(state, attempt=state.attempt + 1, looks=state.looks + 1)
+            return Decision(again, (After(30, DescribeRun(state.job, again.attempt)),))
+        if facts.status not in FAILED | (CANCELED if self.policy.canceled else frozenset()):
+            return Decision(Disregarded(state.job, f"it is {facts.status}", state.attempt + 1))
+        if facts.tag(TEST_TAG):
+            return Decision(Disregarded(state.job, "the test of an image", state.attempt + 1))
+        diagnosis = self.policy.diagnose(facts)
+        if noise := self.policy.noise(facts):
+            return Decision(Disregarded(state.job, f"known noise: {noise}", state.attempt + 1))
+        if diagnosis.cause == "eviction" and facts.can_resubmit:
+            compute = self._place(facts)
+            if compute is not None:
+                return self._resubmit(state, facts, diagnosis, compute)
+        return self._alert(state, facts, diagnosis)
+
+    # Going on ------------------------------------------------------------------------------------------------------
+
+    def _place(self, facts: JobFacts) -> str | None:
+        """Where the run goes on: where it was (empty), on the dedicated compute, or nowhere (None)."""
+        rules = self.policy.resubmit
+        if facts.attempt < rules.attempts:
+            return ""
+        return dict(rules.dedicated).get(facts.compute)  # a dedicated compute is no key: there it is not tried again
+
+    def _resubmit(self, state: Describing, facts: JobFacts, diagnosis: Diagnosis, compute: str) -> Step:
+        after = Resubmitting(facts, diagnosis, state.ended, state.attempt + 1)
+        delay = min(self.policy.resubmit.backoff * 2**facts.attempt, LONGEST_BACKOFF)
+        return Decision(after, (After(delay, _resubmission(after, compute)),))
+
+    def _requested(self, state: State, event: ResubmitRequested) -> Step:
+        match state:
+            case Alerted(facts=facts) if facts.can_resubmit:
+                after = Resubmitting(facts, state.diagnosis, state.ended, state.attempt + 1, event.who)
+                return Decision(after, (_resubmission(after, ""),))
+            case _:
+                return Decision(state)
+
+    def _resubmitted(self, state: Resubmitting, event: Answer) -> Step:
+        facts = state.facts
+        match event:
+            case RunResubmitted(name=name, at=at):
+                data = (
+                    ("workspace", facts.job.workspace),
+                    ("run", facts.job.run),
+                    ("successor", name),
+                    ("attempt", facts.attempt + 1),
+                    ("cause", state.diagnosis.cause),
+                )
+                told = Publish("Tidegate.JobResubmitted", str(facts.job), at, data, f"{key(facts.job)}/{state.attempt}")
+                return Decision(Resubmitted(facts, name, state.attempt + 1), (told,))
+            case CommandRefused(reason=reason) | CommandErrored(reason=reason):
+                line = f"{state.diagnosis.line}; it could not be submitted again: {reason}"
+                return self._alert(state, facts, dataclasses.replace(state.diagnosis, line=line))
+            case _:
+                return Decision(state)
+
+    # Telling people ------------------------------------------------------------------------------------------------
+
+    def _alert(self, state: Describing | Resubmitting, facts: JobFacts, diagnosis: Diagnosis) -> Step:
+        experiment = facts.experiment
+        route = self.policy.route(facts.job.workspace, experiment, facts.tags, diagnosis.cause)
+        subject = experiment_subject(facts.job.workspace, experiment)
+        attempt = state.attempt + 1
+        alert = job_alert(facts, diagnosis, f"{key(facts.job)}/{attempt}", subject, route.name, state.ended)
+        kept = dataclasses.replace(facts, log="")  # it is among the evidence
+        return Decision(
+            Alerted(kept, diagnosis, state.ended, attempt), (Tell(incident.key(subject), incident.Raised(alert)),)
+        )
+
+    # For people ----------------------------------------------------------------------------------------------------
+
+    @override
+    def explain(self, event: Event, after: object, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
+        match event:
+            case RunEnded(status=status):
+                return Explanation("the workspace", status)
+            case ResubmitRequested(who=who):
+                return Explanation(who, "submit it again")
+            case RunDescribed(facts=facts):
+                return None if isinstance(after, Describing) else Explanation("tidegate", _why(after), facts.log_name)
+            case RunResubmitted(name=name):
+                return Explanation("tidegate", f"as {name}")
+            case CommandRefused(reason=reason) | CommandErrored(reason=reason):
+                return Explanation("tidegate", reason)
+            case _:
+                assert_never(event)
+
+    @override
+    def listing(self, state: object, /) -> Listing | None:
+        return None
+
+
+def _resubmission(state: Resubmitting, compute: str) -> ResubmitRun:
+    facts = state.facts
+    number = facts.attempt + 1
+    tags = ((ATTEMPT_TAG, str(number)), (PARENT_TAG, facts.job.run), (ROOT_TAG, facts.root))
+    return ResubmitRun(facts.job, f"{facts.root[:230]}-attempt-{number}", compute, tags, state.attempt)
+
+
+def _why(after: object) -> str:
+    match after:
+        case Alerted(diagnosis=diagnosis) | Resubmitting(diagnosis=diagnosis):
+            return f"{diagnosis.cause}: {diagnosis.line}"[:300]
+        case Disregarded(reason=reason):
+            return reason
+        case _:
+            return ""
