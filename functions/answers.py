@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
+from tidegate.bootstrap import runtime
 from tidegate.errors import (
     Forbidden,
     MalformedEvent,
@@ -25,6 +26,7 @@ from tidegate.identity import Shown, shown
 
 if TYPE_CHECKING:
     from tidegate.api.answers import Answer
+    from tidegate.identity import Person
 
 MAX_BODY = 64 * 1024
 """Bytes; a request names an image and a reason."""
@@ -81,9 +83,14 @@ def answered(handle: Callable[[], Answer]) -> func.HttpResponse:
     return _response(text, answer.status, "application/json", dict(answer.headers))
 
 
+def to_person(req: func.HttpRequest, handle: Callable[[Person], Answer]) -> func.HttpResponse:
+    """The answer to somebody who was identified. Nobody else gets further: 401, before anything else of the request is read."""
+    return answered(lambda: handle(runtime().people.identify(sender(req))))
+
+
 def sender(req: func.HttpRequest) -> Shown:
     """What the request shows of who sent it."""
-    return shown(req.headers, req.params)
+    return shown(req.headers, req.method)
 
 
 def json_body(req: func.HttpRequest) -> Any:

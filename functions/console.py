@@ -25,14 +25,14 @@ _HEADERS = {
 
 
 @blueprint.function_name("console")
-@blueprint.route("console", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route("console", methods=["GET"])
 def console(req: func.HttpRequest) -> func.HttpResponse:
     """The page."""
     return _file("index.html", req)
 
 
 @blueprint.function_name("console_file")
-@blueprint.route("console/{file}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route("console/{file}", methods=["GET"])
 def console_file(req: func.HttpRequest) -> func.HttpResponse:
     """One of its files."""
     return _file(req.route_params["file"], req)

@@ -9,7 +9,7 @@ blueprint = func.Blueprint()
 
 
 @blueprint.function_name("health")
-@blueprint.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route("health", methods=["GET"])
 def health(req: func.HttpRequest) -> func.HttpResponse:
     """200 when settings and gates are sound and storage answers; else a problem that says which is not."""
     return answered(lambda: runtime().health())

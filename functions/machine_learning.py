@@ -24,14 +24,14 @@ def model_registered(event: AnyEvent) -> None:
 
 
 @blueprint.function_name("show_action")
-@blueprint.route("actions/{action}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route("actions/{action}", methods=["GET"])
 def show_action(req: func.HttpRequest) -> func.HttpResponse:
     """Say what a button of a mail would do; whoever opens a link changes nothing."""
     return answered(lambda: runtime().actions.show(req.route_params["action"], req.params))
 
 
 @blueprint.function_name("take_action")
-@blueprint.route("actions/{action}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route("actions/{action}", methods=["POST"])
 def take_action(req: func.HttpRequest) -> func.HttpResponse:
     """Do what a button of a mail is for."""
     return answered(lambda: runtime().actions.take(req.route_params["action"], req.params, form_body(req), sender(req)))

@@ -81,8 +81,8 @@ param signInClientId string = ''
 @description('Optional. Client ids of other applications that may call the API: the command line\'s.')
 param signInAllowedApplications string[] = []
 
-@description('Optional. Function keys with a name and roles, `name:<sha256 of the key>:Role,Role`, separated by semicolons; other keys have no role.')
-param keyRoles string = ''
+@description('Optional. API keys of machines, `name:<sha256 of the key>:Role,Role`, separated by semicolons; `tidegate new-key` makes one.')
+param apiKeys string = ''
 
 @description('Optional. App settings of both apps that are secrets of the vault, as Key Vault references: name of the setting -> name of the secret.')
 param vaultSettings object = {}
@@ -506,7 +506,7 @@ var commonSettings = {
   TIDEGATE_PUBLIC_URL: 'https://${names.apiApp}.azurewebsites.net'
   TIDEGATE_TENANT_ID: tenant().tenantId
   TIDEGATE_API_AUDIENCE: signInClientId
-  TIDEGATE_KEY_ROLES: keyRoles
+  TIDEGATE_API_KEYS: apiKeys
   TIDEGATE_SERVING_IDENTITY_ID: servingIdentity.outputs.id
   TIDEGATE_SERVING_SUBNET_ID: isPrivate ? '${networkId}/subnets/containers' : ''
   TIDEGATE_LOCAL_ENDPOINTS: ''
@@ -578,8 +578,6 @@ module signIn 'modules/sign-in.bicep' = if (!empty(signInClientId)) {
     appName: apiApp.outputs.name
     clientId: signInClientId
     allowedApplications: signInAllowedApplications
-    unauthenticatedClientAction: 'Return401'
-    excludedPaths: concat(map(functions.signedActions, each => '/api/actions/${each}'), functions.consolePaths)
   }
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import shlex
@@ -146,9 +145,8 @@ def _env(stack: Stack, principal: str, as_json: bool) -> int:
     variables = stack.client_environment(principal) | {
         "AZURE_STORAGE_CONNECTION_STRING": stack.storage_connection,
         "TIDEGATE_URL": f"http://127.0.0.1:{stack.ports.functions}",
+        "TIDEGATE_KEY": Site(stack).key,
     }
-    with contextlib.suppress(FileNotFoundError):  # a stack that never ran has no keys yet
-        variables["TIDEGATE_KEY"] = Site(stack).keys.default
     if as_json:
         print(json.dumps(variables, indent=2))
     else:

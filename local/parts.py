@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import json
 import os
+import secrets
 import socket
 import sys
 import urllib.parse
@@ -18,6 +19,7 @@ from local import local_servers, registry, world
 from local.app_settings import app_settings
 from local.containers import EngineMissingError, find_engine
 from local.environment import client_environment
+from local.kept_secret import kept_secret
 from local.ports import Ports
 from local.storage_account import StorageAccount, open_account
 
@@ -119,6 +121,10 @@ class Layout:
         """The stack's storage account; its key is made on first use."""
         return open_account(self.ports, self.state / "storage.key")
 
+    def api_key(self) -> str:
+        """The key of whoever uses this stack by hand, an operator; it is made on first use."""
+        return kept_secret(self.state / "api.key", lambda: secrets.token_urlsafe(32))
+
     @property
     def _keys(self) -> Path:
         """Folder of the Functions host's keys, which Event Grid needs to call it."""
@@ -162,6 +168,7 @@ class Layout:
         limits = ("--queue-lease", 30, "--stop-timeout", 8)
         arguments = ("--app", self.app, "--port", self.ports.functions, "--keys", self._keys, "--log", "text", *limits)
         own = {
+            "TIDEGATE_API_KEYS": f"local:{hashlib.sha256(self.api_key().encode()).hexdigest()}:Operator",
             "TIDEGATE_PUBLIC_URL": f"http://127.0.0.1:{self.ports.functions}",
             "TIDEGATE_LOCAL_ENDPOINTS": str(self.state / local_servers.FOLDER),
             "TIDEGATE_LOCAL_PYTHON": str(ROOT / ".tools/serving/bin/python"),

@@ -1,4 +1,4 @@
-"""A user of the local stack: its API with a function key, and both registries as anybody sees them."""
+"""A user of the local stack: its API with an API key, and both registries as anybody sees them."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Site:
     stack: Stack
 
     def api(self, method: str, path: str, body: Any = None, *, key: str | None = None, token: str = "") -> Answer:
-        """Call the app's API; without `key` with the default function key, with an empty one without any. `token`: as whom."""
-        used = self.keys.default if key is None else key
-        headers = {"x-functions-key": used} if used else {}
+        """Call the app's API; without `key` with the operator's of the stack, with an empty one without any. `token`: as whom."""
+        used = ("" if token else self.key) if key is None else key
+        headers = {"X-Api-Key": used} if used else {}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         return send(method, f"http://127.0.0.1:{self.stack.ports.functions}/api{path}", data, headers)
@@ -122,6 +122,11 @@ class Site:
         """Where a registry listens on this machine."""
         ports = self.stack.ports
         return f"http://127.0.0.1:{ports.staging_registry if registry == world.STAGING else ports.healthy_registry}"
+
+    @property
+    def key(self) -> str:
+        """The API key of whoever uses this stack by hand: an operator's."""
+        return self.stack.api_key()
 
     @property
     def keys(self) -> keys.HostKeys:

@@ -67,6 +67,10 @@ class Stack:
         is who the process is there: one of infra/data/roles.json, or the owner."""
         return self._layout.client_environment(principal)
 
+    def api_key(self) -> str:
+        """The API key of whoever uses this stack by hand: an operator's."""
+        return self._layout.api_key()
+
     @property
     def storage_connection(self) -> str:
         """Connection string of the storage account."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import os
 import secrets
 import shutil
 from pathlib import Path
 
 from local import world
+from local.kept_secret import kept_secret
 from local.ports import Ports
 
 _TOOLS = Path(__file__).parents[1] / ".tools"
@@ -65,9 +65,4 @@ class StorageAccount:
 
 def open_account(ports: Ports, key_file: Path) -> StorageAccount:
     """The account with the key kept in `key_file`, which is made at first and which only its owner can read."""
-    if not key_file.exists():
-        key_file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(base64.b64encode(secrets.token_bytes(64)).decode())
-    return StorageAccount(ports, key_file.read_text())
+    return StorageAccount(ports, kept_secret(key_file, lambda: base64.b64encode(secrets.token_bytes(64)).decode()))

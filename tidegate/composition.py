@@ -41,7 +41,7 @@ from tidegate.flows.images.tag_ownership import TagOwnership
 from tidegate.flows.jobs import job_failure, job_messages
 from tidegate.flows.jobs.job_failure import JobFailure
 from tidegate.gates import DEFAULT_ALERTS, Gates, GatesError
-from tidegate.identity import People, Shown, key_holders
+from tidegate.identity import People, key_holders
 from tidegate.intake import Intake
 from tidegate.job_effects import JobEffects, Links
 from tidegate.model_effects import ModelEffects
@@ -94,13 +94,11 @@ class Runtime:
     api: PromotionApi
     actions: Actions
     deliveries: DeliveryApi
+    people: People
+    """Who asks."""
     store: StateStore
     routes: tuple[str, ...] = ()
     """The ways that mails go."""
-
-    def asker(self, sender: Shown) -> str:
-        """How people know who asks. NotSignedIn, Forbidden."""
-        return self.deliveries.people.identify(sender).name
 
     def health(self) -> Answer:
         """Sound, since it was made; storage answers; and how alerts are. TransientError: storage does not answer.
@@ -176,11 +174,13 @@ def make(environ: Mapping[str, str], work_queue: str) -> Runtime:
     promotions = Promotions(staging, healthy, gates, runner, registry, tests, evidence, clock)
     people = _people(settings)
     wanted = Deliveries(gates, runner, models.models, clock)
-    deliveries = DeliveryApi(wanted, people, effects, settings.watched, new_id)
+    deliveries = DeliveryApi(wanted, effects, settings.watched, new_id)
     approvals = Approvals(wanted, people, has_sign_in=people.origin.startswith("https://"))
     actions = Actions(runner, evidence, links, clock, approvals)
     api = PromotionApi(promotions, DeadLetters(evidence, queue, intake, effects), new_id)
-    return Runtime(intake, api, actions, deliveries, outside.store, tuple(route.name for route in alerts.routes))
+    return Runtime(
+        intake, api, actions, deliveries, people, outside.store, tuple(route.name for route in alerts.routes)
+    )
 
 
 def _people(settings: Settings) -> People:
@@ -190,4 +190,4 @@ def _people(settings: Settings) -> People:
     tokens = EntraTokens(settings.tenant_id, settings.api_audience, SigningKeys(of_tenant(settings.tenant_id)))
     parts = urllib.parse.urlsplit(settings.public_url)
     origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
-    return People(tokens, key_holders(settings.key_roles, "TIDEGATE_KEY_ROLES"), origin)
+    return People(tokens, key_holders(settings.api_keys, "TIDEGATE_API_KEYS"), origin)

@@ -1,9 +1,9 @@
 """Who asks: what a request shows, and the person that follows from it. Nothing a client merely states counts.
 
-A person is a verified Entra token, or a function key. The Functions host tells a Python function neither which key it matched
-(the worker drops `RpcHttp.identities`, where the host puts the key's name) nor keeps the key from it, so a key is named here by
-its SHA-256: after a setting that names it, or by the first digits of the hash. `X-MS-CLIENT-PRINCIPAL` is never read: it is a
-header like any other to whoever reaches the process (azure-functions-host, AuthenticationLevelHandler.cs, does not verify it).
+A person is a verified Entra token, or an API key, which the setting that names it knows by its SHA-256. The keys of the Functions
+host are not used: the host does not tell a Python function which of them it matched (the worker drops `RpcHttp.identities`, where
+their names are). `X-MS-CLIENT-PRINCIPAL` is never read: it is a header like any other to whoever reaches the process
+(azure-functions-host, AuthenticationLevelHandler.cs, does not verify it).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HASH = re.compile(r"[0-9a-f]{64}\Z")
 _ROLE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}\Z")
 
 OPERATOR = "Operator"
-"""App role of those who may hold, release and roll back everything."""
+"""App role of those who may hold, release and roll back everything, promote what its gate refused, and replay dead letters."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Person:
     """Somebody who was identified."""
 
     id: str
-    """`<tenant id>/<object id>` of a token, `key:<name>` of a function key. Never changes, and no client can choose it."""
+    """`<tenant id>/<object id>` of a token, `key:<name>` of an API key. Never changes, and no client can choose it."""
     name: str
     """For people to read: a sign-in name, or a client id. An account keeps its id when it gets another name."""
     roles: tuple[str, ...]
@@ -50,6 +50,8 @@ class Shown:
     """Origin header: the site whose page sent it."""
     site: str = ""
     """Sec-Fetch-Site header, which pages cannot set."""
+    is_look: bool = False
+    """Whether the request's method changes nothing (RFC 9110, 9.2.1)."""
 
     @property
     def is_ambient(self) -> bool:
@@ -59,7 +61,7 @@ class Shown:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class KeyHolder:
-    """A function key that has a name."""
+    """An API key, and whose it is."""
 
     name: str
     sha256: str
@@ -84,21 +86,18 @@ class People:
     """Our own site, `https://<host>`: only its pages speak for a browser's session."""
 
     def identify(self, shown: Shown) -> Person:
-        """By token, else by key. NotSignedIn: neither; or a token that is not valid, whatever else there is.
+        """By token, else by key. NotSignedIn: neither; or a token or key that is not good, whatever else there is.
 
-        Forbidden: a browser's session, and another site's page may be behind the request (cross-site request forgery).
+        Forbidden: a browser's session, and another site's page may be behind the change (cross-site request forgery). What is
+        only looked at needs no such check: the browser keeps the answer from that page.
         """
-        if shown.is_ambient and not self._is_ours(shown):
+        if shown.is_ambient and not shown.is_look and not self._is_ours(shown):
             raise Forbidden("Origin: a browser's session counts only for requests of this site's own pages")
         if token := shown.bearer or shown.session:
             return self.tokens.verified(token)
         if shown.key:
             return self._holder(shown.key)
-        raise NotSignedIn("sign in: show a token (Authorization: Bearer) or a function key")
-
-    def by_token(self, shown: Shown) -> Person:
-        """As `identify`, for routes on which the host has checked no key."""
-        return self.identify(dataclasses.replace(shown, key=""))
+        raise NotSignedIn("sign in: show a token (Authorization: Bearer) or an API key (X-Api-Key)")
 
     def _is_ours(self, shown: Shown) -> bool:
         if shown.origin:
@@ -111,22 +110,22 @@ class People:
         for holder in self.holders:
             if holder.sha256 == digest:
                 return Person(f"key:{holder.name}", f"key {holder.name}", holder.roles, "key")
-        return Person(f"key:{digest[:8]}", f"key {digest[:8]}", (), "key")
+        raise NotSignedIn("X-Api-Key: no such key; a key is known by its hash, in the setting TIDEGATE_API_KEYS")
 
 
-def shown(headers: Mapping[str, str], query: Mapping[str, str]) -> Shown:
-    """What a request shows. The key is the one that the host looks at: of the header, else of `code`; of several the first."""
+def shown(headers: Mapping[str, str], method: str = "POST") -> Shown:
+    """What a request shows. A key is taken from its header alone: addresses are logged."""
     lower = {name.lower(): value for name, value in headers.items()}
     authorization = lower.get("authorization", "").strip()
     scheme, _, token = authorization.partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
-    key = lower.get("x-functions-key", "") or query.get("code", "")
     return Shown(
         bearer=bearer or ("?" if authorization else ""),
         session=lower.get("x-ms-token-aad-id-token", "").strip(),
-        key=key.partition(",")[0].strip(),
+        key=lower.get("x-api-key", "").strip(),
         origin=lower.get("origin", "").strip(),
         site=lower.get("sec-fetch-site", "").strip(),
+        is_look=method.upper() in ("GET", "HEAD"),
     )
 
 

@@ -56,9 +56,9 @@ class Settings:
     api_audience: str = ""
     """Client id of the application that people sign in with; a token must be for it, or for `api://<client id>`.
     Empty: no token is taken."""
-    key_roles: str = ""
-    """Function keys with a name and roles, `name:<sha256 of the key>:Role,Role`, separated by `;`. A key that is not among them
-    may read and request, is called by the first 8 digits of its hash, and has no role. Hashes, so that it is no secret."""
+    api_keys: str = ""
+    """API keys of machines, `name:<sha256 of the key>:Role,Role`, separated by `;`; `tidegate new-key` makes one. No secret:
+    they are hashes. A key without roles may look and ask."""
 
     serving_identity_id: str = ""
     """ARM id of the user-assigned identity that endpoints and container groups made by deliveries pull images and read models
@@ -131,7 +131,7 @@ def _malformed_people(values: dict[str, str]) -> typing.Iterator[str]:
         if field in values and not _ID.match(values[field]):
             yield f"{PREFIX}{field.upper()}: must be an id, 32 of 0-9 and a-f in five groups"
     try:
-        key_holders(values.get("key_roles", ""), f"{PREFIX}KEY_ROLES")
+        key_holders(values.get("api_keys", ""), f"{PREFIX}API_KEYS")
     except MalformedEvent as error:
         yield str(error)
 

@@ -20,7 +20,7 @@ export function setKey(text) {
 /** JSON of `/api<path>`; a body makes it a POST. Throws Refusal. */
 export async function call(path, body) {
   const headers = { Accept: "application/json" };
-  if (key()) headers["x-functions-key"] = key();
+  if (key()) headers["X-Api-Key"] = key();
   const options = { headers, cache: "no-cache", redirect: "manual", credentials: "same-origin" };
   if (body !== undefined) {
     options.method = "POST";

@@ -1,4 +1,4 @@
-// Entra sign-in in front of a function app. It guards every path, so it must never stand in front of the app that Event Grid calls.
+// Entra sign-in for a function app's browsers: it makes sessions, and lets everybody else through. Who asks is verified by the app.
 
 @description('Required. Name of the function app.')
 param appName string
@@ -8,16 +8,6 @@ param clientId string
 
 @description('Required. Other applications that may call: the command line\'s.')
 param allowedApplications string[]
-
-@description('Required. Answer to a caller without a valid token.')
-@allowed([
-  'RedirectToLoginPage'
-  'Return401'
-])
-param unauthenticatedClientAction string
-
-@description('Required. Paths that need no sign-in: what is behind them checks its callers itself, and believes no header of a caller.')
-param excludedPaths string[]
 
 resource app 'Microsoft.Web/sites@2025-03-01' existing = {
   name: appName
@@ -32,10 +22,8 @@ resource authentication 'Microsoft.Web/sites/config@2025-03-01' = {
       runtimeVersion: '~1'
     }
     globalValidation: {
-      requireAuthentication: true
-      unauthenticatedClientAction: unauthenticatedClientAction
-      redirectToProvider: 'azureactivedirectory'
-      excludedPaths: excludedPaths
+      requireAuthentication: false
+      unauthenticatedClientAction: 'AllowAnonymous'
     }
     httpSettings: {
       requireHttps: true

@@ -137,19 +137,22 @@ def storage(names: dict[str, str], azure: Azure) -> Iterator[Check]:
 
 
 def sign_in(names: dict[str, str], _azure: Azure) -> Iterator[Check]:
-    """A forged principal header is worth nothing from outside."""
-    status = _status(
-        urllib.request.Request(f"{names['API_URL']}/api/promotions", headers={"X-MS-CLIENT-PRINCIPAL": "e30="})
-    )
-    yield Check("a forged sign-in is refused", "" if status in {401, 403} else f"status {status}")
+    """Strangers get nothing from the API, whatever they say they are."""
+    wrong = {
+        "nobody": {},
+        "a forged sign-in": {"X-MS-CLIENT-PRINCIPAL": "e30="},
+        "a made-up key": {"X-Api-Key": "0" * 43},
+        "a made-up token": {"Authorization": "Bearer e30.e30.e30"},
+    }
+    for who, headers in wrong.items():
+        status = _status(urllib.request.Request(f"{names['API_URL']}/api/promotions", headers=headers))
+        yield Check(f"{who} is refused", "" if status in {401, 403} else f"status {status}")
 
 
 def buttons(names: dict[str, str], _azure: Azure) -> Iterator[Check]:
     """Buttons of mails reach the app without sign-in, which refuses a link that nobody signed."""
-    for action in data("functions")["signedActions"]:
-        status = _status(urllib.request.Request(f"{names['API_URL']}/api/actions/{action}"))
-        fault = "" if status == 400 else f"status {status}, not the app's own 400"
-        yield Check(f"the button {action} opens without sign-in", fault)
+    status = _status(urllib.request.Request(f"{names['API_URL']}/api/actions/mute"))
+    yield Check("a button opens without sign-in", "" if status == 400 else f"status {status}, not the app's own 400")
 
 
 def promotion(names: dict[str, str], azure: Azure, limit: float = 600, pause: float = 2) -> Iterator[Check]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import json
 import re
 import sys
 import time
@@ -179,15 +178,14 @@ def _show_log(console: Console, site: Site, bad: Candidate) -> None:
 def _show_next(console: Console, site: Site, good: Candidate, bad: Candidate) -> None:
     ports = site.stack.ports
     api = f"http://127.0.0.1:{ports.functions}/api"
-    wish = json.dumps({"repository": REPOSITORY, "tag": bad.tag, "override": True, "reason": "a try"})
-    key = "json.load(open('.local/keys/host.json'))['functionKeys'][0]['value']"
     steps = {
         "an image of your own": f"podman push --tls-verify=false IMAGE 127.0.0.1:{ports.staging_registry}/training/NAME:v1",
-        "a function key": f'KEY=$(python3 -c "import json; print({key})")',
-        f"the story of {good.tag}": f'curl -H "x-functions-key: $KEY" {api}/promotions/{good.id}',
-        f"{bad.tag} all the same": f"curl -H \"x-functions-key: $KEY\" {api}/promotions -d '{wish}'",
+        "the web console": f"{api}/console, with the key: cat .local/api.key",
+        "a shell that knows the stack": 'eval "$(.venv/bin/python -m local env)"',
+        "the command line": 'alias tidegate=".venv/bin/python -m tidegate.cli"',
+        f"the story of {good.tag}": f"tidegate show {good.id}",
+        f"{bad.tag} all the same": f"tidegate promote {REPOSITORY}:{bad.tag} --override --reason 'a try' --wait",
         "the API's description": f"curl {api}/openapi.json",
-        "az and skopeo": 'eval "$(.venv/bin/python -m local env)"',
         "a failed job, an evicted one": "make demo-job",
         "stop everything": "make down",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tidegate.api.deliveries import SHOWN
 from tidegate.cli import following
 from tidegate.flows.deliveries import delivery_states
 from tidegate.flows.images import image_states
+from tidegate.identity import key_holders
 
 DIGEST = "sha256:" + "a" * 64
 ID = "0123456789abcdef"
@@ -130,17 +132,17 @@ def test_every_refusal_has_its_exit_status(app: App, terminal: Terminal, status:
     assert len(app.asked) == 1, "a redirect is not followed: it would carry the key away"
 
 
-def test_the_key_opens_the_door_and_the_token_says_who_comes_in(
+def test_a_token_says_who_asks_or_else_a_key_does(
     app: App, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.answer("GET", "/api/dead-letters", {"items": [], "next": None})
     monkeypatch.setenv("TIDEGATE_KEY", "k")
     terminal.run("dead-letters")
-    assert {name.lower(): value for name, value in app.asked[-1][2].items()}["x-functions-key"] == "k"
+    assert {name.lower(): value for name, value in app.asked[-1][2].items()}["x-api-key"] == "k"
     monkeypatch.setenv("TIDEGATE_TOKEN", "t")
     terminal.run("dead-letters")
     sent = {name.lower(): value for name, value in app.asked[-1][2].items()}
-    assert (sent["x-functions-key"], sent["authorization"]) == ("k", "Bearer t")
+    assert (sent.get("x-api-key"), sent["authorization"]) == (None, "Bearer t")
 
 
 def test_profiles_are_read_from_the_file(
@@ -151,7 +153,7 @@ def test_profiles_are_read_from_the_file(
     (tmp_path / "tidegate" / "profiles.toml").write_text(f'[pro]\nurl = "{app.url}"\nkey = "of-the-file"\n')
     app.answer("GET", "/api/dead-letters", {"items": [], "next": None})
     assert terminal.run("--profile", "pro", "dead-letters") == 0
-    assert {name.lower(): value for name, value in app.asked[-1][2].items()}["x-functions-key"] == "of-the-file"
+    assert {name.lower(): value for name, value in app.asked[-1][2].items()}["x-api-key"] == "of-the-file"
     assert terminal.run("--profile", "int", "dead-letters") == 2
     assert "no profile int" in terminal.err
 
@@ -201,3 +203,13 @@ def test_the_command_line_knows_every_end_of_promotions_and_deliveries() -> None
         SHOWN[kind.__name__] for kind in (delivery_states.ModelIgnored, *get_args(delivery_states.Ended.__value__))
     }
     assert promotions | deliveries == following.GOOD | following.BAD
+
+
+def test_a_new_key_is_what_its_setting_says(terminal: Terminal) -> None:
+    assert terminal.run("new-key", "release-bot", "--role", "Operator", "--role", "Approver.int", "--json") == 0
+    made = json.loads(terminal.out)
+    (holder,) = key_holders(made["setting"], "TIDEGATE_API_KEYS")
+    assert (holder.name, holder.roles) == ("release-bot", ("Operator", "Approver.int"))
+    assert holder.sha256 == hashlib.sha256(made["key"].encode()).hexdigest()
+    assert len(made["key"]) >= 40
+    assert terminal.run("new-key", "Release Bot") == 2

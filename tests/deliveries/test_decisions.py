@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.deliveries.world import AWAITING, BOT_KEY, ID, PEOPLE, DeliveryWorld, by, champion
+from tests.deliveries.world import AWAITING, BOT_KEY, CI_KEY, ID, PEOPLE, DeliveryWorld, by, champion
 from tests.flows import delivery_samples as samples
 from tests.flows.delivery_samples import DEV, EVIDENCE, INT, PRO, STATES
 from tidegate.api.delivery_requests import Act, verdict
@@ -79,9 +79,9 @@ def test_a_client_cannot_state_who_it_is() -> None:
         (by(x_ms_client_principal="eyJyb2xlcyI6WyJBcHByb3Zlci5wcm8iXX0="), NotSignedIn, "sign in"),
         (by("carol"), Forbidden, "takes the role Approver.pro"),
         (by("olga"), Forbidden, "takes the role Approver.pro"),
-        (by(x_functions_key="default"), Forbidden, "takes the role Approver.pro"),
-        (by(x_functions_key=BOT_KEY), Forbidden, "takes the role Approver.pro"),
-        (by(x_functions_key="default", x_ms_client_principal="e30="), Forbidden, "takes the role Approver.pro"),
+        (by(x_api_key=CI_KEY), Forbidden, "takes the role Approver.pro"),
+        (by(x_api_key=BOT_KEY), Forbidden, "takes the role Approver.pro"),
+        (by(x_api_key=CI_KEY, x_ms_client_principal="e30="), Forbidden, "takes the role Approver.pro"),
         (by(x_ms_token_aad_id_token="alice", origin="https://other.example"), Forbidden, "Origin"),
     ],
 )
@@ -240,7 +240,7 @@ def test_acting_needs_a_role(name: Act) -> None:
     with pytest.raises(Forbidden, match=r"needs Operator or Approver\.pro; Carol has Viewer"):
         act(world, name, "carol", stage="pro")
     with pytest.raises(Forbidden):
-        world.api.act(ID, name, {"reason": "x"}, by(x_functions_key="default"))
+        world.api.act(ID, name, {"reason": "x"}, by(x_api_key=CI_KEY))
     with pytest.raises(NotSignedIn):
         world.api.act(ID, name, {"reason": "x"}, by())
     assert world.writes == before
@@ -248,7 +248,7 @@ def test_acting_needs_a_role(name: Act) -> None:
 
 def test_a_key_with_a_role_may_act() -> None:
     world = serving()
-    assert world.api.act(ID, "hold", {"reason": "x"}, by(x_functions_key=BOT_KEY)).body["person"] == "key:bot"
+    assert world.api.act(ID, "hold", {"reason": "x"}, by(x_api_key=BOT_KEY)).body["person"] == "key:bot"
 
 
 def test_an_unknown_stage_is_not_found() -> None:

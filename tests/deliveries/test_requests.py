@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.deliveries.world import BOT_KEY, ID, PEOPLE, DeliveryWorld, by, champion
+from tests.deliveries.world import BOT_KEY, CI_KEY, ID, PEOPLE, DeliveryWorld, by, champion
 from tests.fakes import image
 from tests.flows import delivery_samples as samples
 from tests.flows.delivery_samples import DEV, MODEL, PRO, STATES
@@ -35,15 +35,14 @@ def test_a_request_begins_the_delivery_and_keeps_who_was_verified() -> None:
     assert state.delivery.people == (PEOPLE["carol"].id,)
 
 
-def test_a_key_without_a_name_may_ask_and_is_called_by_its_hash() -> None:
+def test_a_key_without_roles_may_ask_and_is_called_by_its_name() -> None:
     world = DeliveryWorld()
 
-    world.api.request(WISH, by(x_functions_key="the-default-key"))
+    world.api.request(WISH, by(x_api_key=CI_KEY))
 
     state = world.state()
     assert isinstance(state, DescribingModel)
-    assert state.delivery.people[0].startswith("key:")
-    assert "default" not in state.delivery.people[0]
+    assert state.delivery.people == ("key:ci",)
 
 
 @pytest.mark.parametrize(
@@ -183,17 +182,17 @@ def test_the_list_has_deliveries_alone_newest_first_and_filters_them() -> None:
     world.clock.advance(60)
     world.is_at(STATES["rejected-screening"], "model-delivery:ml-int/litter:8")
 
-    everything = world.api.list({}).body["items"]
+    everything = world.api.api.list({}).body["items"]
     assert [(each["state"], each["workspace"]) for each in everything] == [
         ("Rejected", "ml-int"),
         ("Delivered", "ml-dev"),
     ]
-    assert [each["state"] for each in world.api.list({"state": "Rejected"}).body["items"]] == ["Rejected"]
-    assert len(world.api.list({"model": "litter"}).body["items"]) == 2
-    assert world.api.list({"model": "litte"}).body["items"] == []
-    first = world.api.list({"limit": "1"}).body
+    assert [each["state"] for each in world.api.api.list({"state": "Rejected"}).body["items"]] == ["Rejected"]
+    assert len(world.api.api.list({"model": "litter"}).body["items"]) == 2
+    assert world.api.api.list({"model": "litte"}).body["items"] == []
+    first = world.api.api.list({"limit": "1"}).body
     assert len(first["items"]) == 1
-    assert world.api.list({"limit": "1", "cursor": first["next"]}).body["items"][0]["state"] == "Delivered"
+    assert world.api.api.list({"limit": "1", "cursor": first["next"]}).body["items"][0]["state"] == "Delivered"
 
 
 @pytest.mark.parametrize(
@@ -202,7 +201,7 @@ def test_the_list_has_deliveries_alone_newest_first_and_filters_them() -> None:
 )
 def test_a_query_that_breaks_a_rule_is_refused(query: dict[str, str]) -> None:
     with pytest.raises(MalformedEvent, match=next(iter(query))):
-        DeliveryWorld().api.list(query)
+        DeliveryWorld().api.api.list(query)
 
 
 def test_no_two_states_are_called_the_same() -> None:
@@ -215,9 +214,9 @@ def test_every_state_can_be_looked_at(name: str) -> None:
     world.is_at(STATES[name])
     if name == "unregistered":
         with pytest.raises(NotFound):
-            world.api.show(ID)
+            world.api.api.show(ID)
         return
-    found = world.api.show(ID).body
+    found = world.api.api.show(ID).body
     assert (found["model"], found["version"], found["workspace"]) == ("litter", "7", "ml-dev")
     assert found["state"] in SHOWN.values()
 
@@ -226,7 +225,7 @@ def test_what_waits_for_an_approval_is_shown_with_its_evidence_and_who_asked() -
     world = DeliveryWorld()
     world.is_at(STATES["awaiting-one-more"])
 
-    found = world.api.show(ID).body
+    found = world.api.api.show(ID).body
 
     assert found["state"] == "AwaitingApproval"
     assert found["stage"] == "pro"
@@ -246,7 +245,7 @@ def test_a_stage_shows_who_serves_how_traffic_is_divided_and_who_holds_it() -> N
     rollout = Rollout(wish, "litter-8", PRO.traffic, step=1)
     world.serves(PRO, WatchingTraffic(book, rollout, 5, samples.NOW))
 
-    dev, _, pro = world.api.show(ID).body["stages"]
+    dev, _, pro = world.api.api.show(ID).body["stages"]
 
     assert dev["endpoint"]["champion"] is None
     assert pro["endpoint"]["champion"] == "litter:6"
@@ -265,7 +264,7 @@ def test_a_mirrored_step_shows_as_one() -> None:
         WatchingTraffic(champion(samples.CHAMPION), Rollout(wish, "litter-8", PRO.traffic, step=0), 5, samples.NOW),
     )
 
-    weights = world.api.show(ID).body["stages"][2]["endpoint"]["weights"]
+    weights = world.api.api.show(ID).body["stages"][2]["endpoint"]["weights"]
 
     assert weights == {"live": {"litter:6": 100}, "mirror": {"litter:7": 20}}
 
@@ -275,23 +274,23 @@ def test_the_record_of_a_stage_is_read_as_it_was_kept() -> None:
     world.is_at(STATES["delivered"])
     world.evidence.put("models/ml-dev/litter/7/dev.json", b'{"_type": "statement"}', "application/json")
 
-    assert world.api.record(ID, "dev").body == {"_type": "statement"}
+    assert world.api.api.record(ID, "dev").body == {"_type": "statement"}
     with pytest.raises(NotFound, match="not among the evidence"):
-        world.api.record(ID, "int")
+        world.api.api.record(ID, "int")
     with pytest.raises(NotFound, match="no record"):
-        world.api.record(ID, "../dev")
+        world.api.api.record(ID, "../dev")
 
 
 def test_a_promotion_is_no_delivery() -> None:
     world = DeliveryWorld()
     world.serves(DEV, SettledEndpoint(champion(), 3))
     with pytest.raises(NotFound):
-        world.api.show(record_id(endpoint_key(DEV.target)))
+        world.api.api.show(record_id(endpoint_key(DEV.target)))
 
 
 def test_looking_shows_nothing_that_a_key_or_token_is() -> None:
     world = DeliveryWorld()
-    world.api.request(WISH, by(x_functions_key=BOT_KEY))
+    world.api.request(WISH, by(x_api_key=BOT_KEY))
 
-    assert BOT_KEY not in str(world.api.show(ID).body)
+    assert BOT_KEY not in str(world.api.api.show(ID).body)
     assert BOT_KEY not in str(world.store.rows)

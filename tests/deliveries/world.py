@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import itertools
 import urllib.parse
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from tests.fakes import FakeClock, FakeEvidence, FakeQueue, FakeRegistry, FakeSecrets, FakeStore, FakeTests, FakeTopic
 from tests.flows import delivery_samples as samples
 from tidegate.api.actions import Actions
+from tidegate.api.answers import Answer
 from tidegate.api.approvals import Approvals
 from tidegate.api.deliveries import Deliveries
 from tidegate.api.delivery_api import DeliveryApi
+from tidegate.api.delivery_requests import Act
 from tidegate.composition import CODEC, flows
 from tidegate.effects import Effects
 from tidegate.errors import NotSignedIn, PermanentError
@@ -46,7 +49,7 @@ PEOPLE = {
     "carol": Person(f"{_TENANT}/ca401", "Carol", ("Viewer",), "token"),
     "olga": Person(f"{_TENANT}/01ga", "Olga", ("Operator",), "token"),
 }
-BOT_KEY = "the-key-of-the-bot"
+BOT_KEY, CI_KEY = "the-key-of-the-bot", "the-key-without-roles"
 
 
 class OnePerName:
@@ -103,9 +106,10 @@ class DeliveryWorld:
         records = Records(flows("tidegatehealthy"), self.store, CODEC, self.clock)
         self.runner = Runner(records, self.queue, self.evidence, effects, lambda: f"w{next(numbers)}")
         self.deliveries = Deliveries(Gates((), models=(rule,)), self.runner, self.models, self.clock)
-        holder = KeyHolder("bot", hashlib.sha256(BOT_KEY.encode()).hexdigest(), ("Operator",))
-        people = People(OnePerName(), (holder,), SITE)
-        self.api = DeliveryApi(self.deliveries, people, effects, ("ml-dev", "ml-int"), lambda: f"r{next(numbers)}")
+        holders = (KeyHolder("bot", _hash(BOT_KEY), ("Operator",)), KeyHolder("ci", _hash(CI_KEY), ()))
+        people = People(OnePerName(), holders, SITE)
+        api = DeliveryApi(self.deliveries, effects, ("ml-dev", "ml-int"), lambda: f"r{next(numbers)}")
+        self.api = ByPerson(api, people)
         links = Links(FakeSecrets({"k": LINK_KEY}), "k", SITE)
         approvals = Approvals(self.deliveries, people, has_sign_in=True)
         self.actions = Actions(self.runner, self.evidence, links, self.clock, approvals)
@@ -137,6 +141,23 @@ class DeliveryWorld:
         return self.store.called("save") + self.store.called("list_entry") + self.queue.called("send")
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ByPerson:
+    """The API as triggers call it: who asks is identified first."""
+
+    api: DeliveryApi
+    people: People
+
+    def request(self, body: Any, sender: Shown) -> Answer:
+        return self.api.request(body, self.people.identify(sender))
+
+    def decide(self, identity: str, answer: Literal["approve", "reject"], body: Any, sender: Shown) -> Answer:
+        return self.api.decide(identity, answer, body, self.people.identify(sender))
+
+    def act(self, identity: str, act: Act, body: Any, sender: Shown) -> Answer:
+        return self.api.act(identity, act, body, self.people.identify(sender))
+
+
 class Unused:
     """Pipelines that nobody starts."""
 
@@ -144,7 +165,7 @@ class Unused:
 def by(name: str = "", **headers: str) -> Shown:
     """A request with the token of a person."""
     sent = {"authorization": f"Bearer {name}"} if name else {}
-    return shown({**sent, **{header.replace("_", "-"): value for header, value in headers.items()}}, {})
+    return shown({**sent, **{header.replace("_", "-"): value for header, value in headers.items()}})
 
 
 def link(world: DeliveryWorld, stage: str = "pro", key: str = samples.KEY) -> dict[str, str]:
@@ -168,3 +189,7 @@ def _awaiting() -> AwaitingApproval:
 
 AWAITING = _awaiting()
 """Two approvals are needed, and nobody has said anything."""
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

@@ -27,7 +27,7 @@ OPERATIONS = {
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_answer_is_a_described_one(site: Site, name: str) -> None:
     base = f"http://127.0.0.1:{site.stack.ports.functions}"
-    headers = {"x-functions-key": site.keys.default}
+    headers = {"X-Api-Key": site.key}
 
     # Without shrinking: each example is a request to a real host, and the failing one is printed as a curl command.
     @settings(

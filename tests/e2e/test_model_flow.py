@@ -249,7 +249,7 @@ class TestWithAChampion:
         self, developer: Developer, champion: Registered, trained: dict[str, Path]
     ) -> None:
         site = developer.site
-        [old] = model_site.deployments(site, *self.ENDPOINT)
+        [old] = model_site.weights(site, *self.ENDPOINT)[0]
         with model_site.Callers(site, *self.ENDPOINT, BLANK, rate=60) as callers:
             model = developer.register(self.NAME, trained["better"])
             model.end("Delivered", within=240)

@@ -6,13 +6,16 @@ import base64
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from local.cloud.entra_signing import SigningKey, of_person
 from local.site import Answer, Site, send
 
+ROOT = Path(__file__).parents[2]
 UNKNOWN = "/deliveries/00000000000000000000"
 YES = {"reason": "good", "evidence": "0" * 64}
 PRINCIPAL = base64.b64encode(
@@ -56,10 +59,36 @@ def test_the_principal_header_is_believed_by_nobody(site: Site) -> None:
     assert decided.status == 400  # the link is looked at first
 
 
-def test_a_key_that_nobody_named_may_ask_and_may_not_act(site: Site) -> None:
+def test_a_key_is_known_by_its_setting_and_no_other_opens_anything(site: Site) -> None:
     asked = site.api("POST", "/deliveries", {"model": "m", "version": "1", "workspace": "vision", "reason": "x"})
     assert (asked.status, asked.json()["title"]) == (404, "Not found")  # there is no such version; it was looked for
-    assert site.api("POST", "/deliveries", {"model": "m"}, key="").status == 401
+    for key in ("", "another", site.keys.default, site.keys.master):
+        refused = site.api("POST", "/deliveries", {"model": "m"}, key=key)
+        assert (refused.status, refused.json()["title"]) == (401, "Nobody is signed in"), key
+
+
+def test_nothing_but_what_is_meant_to_be_open_answers_strangers(site: Site) -> None:
+    document = json.loads((ROOT / "functions/openapi.json").read_text())
+    operations = [
+        (method.upper(), path.removeprefix("/api"), operation.get("security", document["security"]))
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method in {"get", "post"} and path != "/api/decisions"  # a link's signature is looked at first there
+    ]
+    assert len(operations) > 15
+    for method, path, security in operations:
+        answer = site.api(method, re.sub(r"\{\w+\}", "x", path), {} if method == "POST" else None, key="")
+        assert (answer.status == 401) == bool(security), (method, path, answer.status)
+
+
+def test_what_needs_a_role_is_refused_without_it(site: Site) -> None:
+    token = site.token("carol", "Viewer")
+    wish = {"repository": "training/x", "tag": "v1", "reason": "x", "override": True}
+
+    assert site.api("GET", "/promotions?limit=1", token=token).status == 200
+    for path, body in (("/promotions", wish), ("/dead-letters/x/replay", {})):
+        refused = site.api("POST", path, body, token=token)
+        assert (refused.status, "Operator" in refused.json()["detail"]) == (403, True), path
 
 
 def test_the_command_line_prints_a_token_that_is_taken(site: Site) -> None:

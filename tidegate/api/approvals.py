@@ -22,7 +22,7 @@ from tidegate.flows.models.model_screening import in_words
 from tidegate.identity import People, Shown
 
 DECIDE = "/api/decisions"
-"""Where the form posts to: behind the platform's sign-in, which lets the page itself through."""
+"""Where the form posts to."""
 SIGN_IN = "/.auth/login/aad"
 
 type Row = tuple[str, str]
@@ -52,7 +52,7 @@ class Approvals:
 
         NotSignedIn, Forbidden, Refused, NotFound, MalformedEvent.
         """
-        person = self.people.by_token(shown)
+        person = self.people.identify(shown)
         answer = _answer(form)
         verdict = delivery_requests.verdict(
             answer, {"reason": form.get("reason", ""), "evidence": form.get("evidence", "")}

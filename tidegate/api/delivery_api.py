@@ -1,7 +1,6 @@
 """The HTTP API of deliveries without HTTP: requests as plain values in, answers as plain values out.
 
-Who only looks shows a function key to the host, and no more. Whoever asks for something or changes something is identified
-here, and their word counts as far as their roles go.
+Whoever was identified may look and ask; what changes something counts as far as the person's roles go.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from tidegate.api.delivery_plan import planned
 from tidegate.api.delivery_requests import Act
 from tidegate.api.promotions import MAX_PAGE, PAGE
 from tidegate.errors import MalformedEvent
-from tidegate.identity import People, Person, Shown
+from tidegate.identity import Person
 from tidegate.ports import CarryOut
 
 
@@ -28,14 +27,12 @@ class DeliveryApi:
     """Deliveries of one installation. Errors: see the methods called; the caller turns them into problem details."""
 
     deliveries: Deliveries
-    people: People
     effects: CarryOut
     workspaces: tuple[str, ...]
     new_id: Callable[[], str]
 
-    def request(self, body: Any, shown: Shown) -> Answer:
+    def request(self, body: Any, person: Person) -> Answer:
         """Ask for a delivery by hand, or for the plan of one."""
-        person = self.people.identify(shown)
         asked = delivery_requests.wish(body, self.workspaces)
         if asked.dry_run:
             return Answer(delivery_views.plan_json(planned(self.deliveries, self.effects, asked)))
@@ -62,16 +59,14 @@ class DeliveryApi:
         """The kept in-toto statement of a stage that the version has passed, as it is."""
         return Answer(json.loads(self.deliveries.record(self.deliveries.one(identity), stage)))
 
-    def decide(self, identity: str, answer: Literal["approve", "reject"], body: Any, shown: Shown) -> Answer:
+    def decide(self, identity: str, answer: Literal["approve", "reject"], body: Any, person: Person) -> Answer:
         """A yes or a no. Twice: the second changes nothing and says so."""
-        person = self.people.identify(shown)
         verdict = delivery_requests.verdict(answer, body)
         is_new = self.deliveries.decide(self.deliveries.one(identity), verdict, person)
         return _done(identity, answer, person, {"already": not is_new})
 
-    def act(self, identity: str, act: Act, body: Any, shown: Shown) -> Answer:
+    def act(self, identity: str, act: Act, body: Any, person: Person) -> Answer:
         """Roll back, hold or release. Twice: the second changes nothing."""
-        person = self.people.identify(shown)
         action = delivery_requests.action(act, body)
         stages = self.deliveries.act(self.deliveries.one(identity), action, person)
         return _done(identity, act, person, {"stages": list(stages)})

@@ -10,6 +10,7 @@ from tidegate.api import promotion_views as views
 from tidegate.api.answers import LOG_LIMIT, Answer, number
 from tidegate.api.dead_letters import DeadLetters
 from tidegate.api.promotions import PAGE, Promotions, wish
+from tidegate.identity import OPERATOR, Person, require_role
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -20,12 +21,14 @@ class PromotionApi:
     dead_letters: DeadLetters
     new_id: Callable[[], str]
 
-    def request_promotion(self, body: Any, who: str) -> Answer:
-        """Ask for a promotion by hand, or for the plan of one."""
+    def request_promotion(self, body: Any, person: Person) -> Answer:
+        """Ask for a promotion by hand, or for the plan of one. Forbidden: an override without the role."""
         asked = wish(body)
         if asked.dry_run:
             return Answer(views.plan_json(self.promotions.plan(asked)))
-        identity = self.promotions.request(asked, who, self.new_id())
+        if asked.override:
+            require_role(person, (OPERATOR,), "promoting what the gate refused")
+        identity = self.promotions.request(asked, person.name, self.new_id())
         location = f"/api/promotions/{identity}"
         return Answer({"id": identity, "href": location}, 202, (("Location", location),))
 
@@ -49,7 +52,8 @@ class PromotionApi:
         page, cursor = self.dead_letters.listed(number(query, "limit", PAGE), query.get("cursor"))
         return Answer({"items": [views.dead_letter_json(each) for each in page], "next": cursor})
 
-    def replay_dead_letter(self, identity: str) -> Answer:
-        """Let a dead letter come in once more; it leaves the list when it was taken."""
+    def replay_dead_letter(self, identity: str, person: Person) -> Answer:
+        """Let a dead letter come in once more; it leaves the list when it was taken. Forbidden: without the role."""
+        require_role(person, (OPERATOR,), "replaying a dead letter")
         self.dead_letters.replay(identity)
         return Answer({"replayed": identity}, 202)

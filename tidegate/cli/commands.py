@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -35,8 +36,8 @@ Exit status:
 def tidegate(context: click.Context, url: str, profile_name: str) -> None:
     """Promote images, deliver models, decide, roll back.
 
-    The app is named by --url, TIDEGATE_URL or ~/.config/tidegate/profiles.toml; who asks is proved by TIDEGATE_KEY (a function
-    key) and, where people sign in, TIDEGATE_TOKEN or TIDEGATE_AUDIENCE (a token is taken from az).
+    The app is named by --url, TIDEGATE_URL or ~/.config/tidegate/profiles.toml; who asks is proved by TIDEGATE_AUDIENCE (a token
+    is taken from az), TIDEGATE_TOKEN, or, for a machine, TIDEGATE_KEY (an API key).
     """
     context.obj = lambda: Connection(profile(profile_name or os.environ.get("TIDEGATE_PROFILE", ""), url, os.environ))
 
@@ -255,6 +256,28 @@ def health(context: click.Context, as_json: bool) -> None:
         output.show_json(answer.json())
     else:
         output.pairs((str(name), value) for name, value in answer.json().items())
+
+
+@tidegate.command("new-key")
+@click.argument("name")
+@click.option("--role", "roles", multiple=True, help="App role of its holder, for example Operator; may be repeated.")
+@as_json
+def new_key(name: str, roles: tuple[str, ...], as_json: bool) -> None:
+    """Make an API key for a machine called NAME. It is shown once, and kept nowhere.
+
+    Asks no installation: the line printed beside the key goes into the setting TIDEGATE_API_KEYS, which holds the key's hash.
+    """
+    import hashlib
+    import secrets
+
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
+        raise Problem(Exit.USAGE, "NAME is 1-40 of a-z, 0-9 and -")
+    key = secrets.token_urlsafe(32)
+    entry = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}:{','.join(roles)}"
+    if as_json:
+        output.show_json({"key": key, "setting": entry})
+    else:
+        output.pairs((("Key", key), ("Setting", entry)))
 
 
 # What the commands share ---------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ class Profile:
 
     url: str
     key: str = ""
-    """A function key."""
+    """An API key."""
     token: str = ""
     """An access token for the app."""
     audience: str = ""
@@ -128,10 +128,10 @@ class Connection:
             raise Problem(Exit.FAILED, f"{self.profile.url}: no answer ({reason})", todo) from error
 
     def _credentials(self) -> dict[str, str]:
-        """The key opens the door, the token says who comes in: an app with a sign-in in front of it wants both."""
-        key = {"x-functions-key": self.profile.key} if self.profile.key else {}
-        token = self.profile.token or (_token(self.profile.audience) if self.profile.audience else "")
-        return key | ({"Authorization": f"Bearer {token}"} if token else {})
+        """A token says who asks, or else a key does: of two proofs the app looks at the token alone."""
+        if token := self.profile.token or (_token(self.profile.audience) if self.profile.audience else ""):
+            return {"Authorization": f"Bearer {token}"}
+        return {"X-Api-Key": self.profile.key} if self.profile.key else {}
 
 
 def _token(audience: str) -> str:

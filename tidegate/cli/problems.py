@@ -48,4 +48,4 @@ def of_status(status: int, detail: str) -> Problem:
             return Problem(Exit.FAILED, f"{detail} (HTTP {status})" if detail else f"the app answered {status}")
 
 
-_SIGN_IN = "Set TIDEGATE_KEY to a function key; where people sign in, set TIDEGATE_AUDIENCE too and use: az login"
+_SIGN_IN = "Set TIDEGATE_AUDIENCE and use: az login. A machine sets TIDEGATE_KEY to an API key"
