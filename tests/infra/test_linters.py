@@ -104,6 +104,16 @@ def test_the_workflow_has_the_structure_of_the_definition_language() -> None:
         ('["Succeeded"]', '["Success"]'),
         ('"case": "office365",', ""),
         ('"type": "Request"', '"type": "Requests"'),
+        ('"kind": "Http"', '"kind": "HTTP"'),
+        ('"method": "POST",', '"method": "SEND",'),
+        ('"method": "post",', ""),
+        ('{"connection": {"name":', '{"connection": {"id":'),
+        ('"path": "/v2/Mail"', '"path": "v2/Mail"'),
+        ('"queries": {"api-version": "2023-03-31"}', '"query": {"api-version": "2023-03-31"}'),
+        ('"type": "ManagedServiceIdentity"', '"type": "ManagedIdentity"'),
+        ('"select": {', '"map": {'),
+        ('"statusCode": 502', '"status": 502'),
+        ('"runStatus": "Failed"', '"runStatus": "failed"'),
     ],
 )
 def test_a_typo_in_the_workflow_is_found(old: str, new: str) -> None:
