@@ -1,6 +1,6 @@
 """`python -m trainer.prepare horses_or_humans --to <folder>`: a set of TensorFlow Datasets as folders of images, once.
 
-Training reads the folders; only this step needs TensorFlow Datasets and a network.
+Training reads the folders; only this step needs TensorFlow Datasets, and a network or the set's archives (`--archives`).
 """
 
 from __future__ import annotations
@@ -26,25 +26,42 @@ class PrepareError(RuntimeError):
     """The set cannot be had here; the message is one line."""
 
 
-def prepare(name: str, to: Path) -> Path:
-    """The folder `<to>/<name>`, whole or not there. What is downloaded for it is removed afterwards."""
+def prepare(name: str, to: Path, archives: Path | None = None) -> Path:
+    """The folder `<to>/<name>`, whole or not there. What is downloaded for it is removed afterwards.
+
+    `archives`: a folder with the set's own archives, fetched by hand under their own names; they are not downloaded, and must
+    have the checksums that TensorFlow Datasets knows.
+    """
     target, cache = to / name, to / f".{name}.downloads"
     if target.is_dir():
         return target
     builder = _builder(name, cache)
-    missing = unreachable(builder.url_infos)
+    wanted = {url: info.filename for url, info in builder.url_infos.items()}
+    missing = unreachable(url for url, file in wanted.items() if archives is None or not (archives / file).is_file())
     if missing:
         raise PrepareError(
-            f"{name}: {missing} cannot be reached from here; prepare it where there is a network and copy {target}"
+            f"{name}: {missing} cannot be reached from here; prepare it where there is a network and copy {target}, or fetch"
+            f" {', '.join(wanted)} and name their folder with --archives"
         )
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of every attempt; the last error is told
     try:
-        builder.download_and_prepare()
+        _download(builder, archives)
     except OSError as error:  # requests' errors are among these
         raise PrepareError(f"{name} was not downloaded: {' '.join(str(error).split())[:300]}") from error
     write_folders(builder, target)
     shutil.rmtree(cache, ignore_errors=True)
     return target
+
+
+def _download(builder: Any, archives: Path | None) -> None:
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    by_hand = None if archives is None else str(archives.resolve())
+    try:
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=by_hand))
+    except NonMatchingChecksumError as error:
+        raise PrepareError(f"not the archive of this set: {' '.join(str(error).split())[:300]}") from error
 
 
 def write_folders(builder: Any, target: Path) -> None:
@@ -95,9 +112,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--to", type=Path, default=os.environ.get(PREPARED, "data"), help=f"default: {PREPARED}, or data"
     )
+    parser.add_argument("--archives", type=Path, help="a folder with the set's archives, instead of downloading them")
     options = parser.parse_args(arguments)
     try:
-        sys.stdout.write(f"{prepare(options.name, Path(options.to))}\n")
+        sys.stdout.write(f"{prepare(options.name, Path(options.to), options.archives)}\n")
     except PrepareError as error:
         sys.stderr.write(f"{error}\n")
         return 1
