@@ -502,7 +502,6 @@ var commonSettings = {
   TIDEGATE_DEAD_LETTER_CONTAINER: events.deadLetterContainer
   TIDEGATE_WORKSPACES: join(map(workspaces, each => 'mlw-${each.name}-${environmentName}'), ',')
   TIDEGATE_ALERT_URL_SECRET: alertSecretName
-  TIDEGATE_LINK_KEY_SECRET: 'alert-link-key'
   TIDEGATE_PUBLIC_URL: 'https://${names.apiApp}.azurewebsites.net'
   TIDEGATE_TENANT_ID: tenant().tenantId
   TIDEGATE_API_AUDIENCE: signInClientId

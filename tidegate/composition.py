@@ -163,7 +163,7 @@ def make(environ: Mapping[str, str], work_queue: str) -> Runtime:
         outside.queue,
     )
     jobs, models = outside.jobs, outside.around_models
-    links = Links(outside.secrets, settings.link_key_secret, settings.public_url)
+    links = Links(outside.secrets, settings.alert_url_secret, settings.public_url)
     around_jobs = JobEffects(jobs, outside.email, registry, healthy, evidence, links, alerts, clock, CODEC.encode)
     around_models = ModelEffects(models.models, models.endpoints, models.releases, registry, healthy, evidence, clock)
     effects = Effects(registry, tests, evidence, topic, clock, around_jobs, around_models)

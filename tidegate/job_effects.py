@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
+import hmac
 import json
 import logging
 import re
@@ -47,16 +48,22 @@ class Links:
     """How the buttons of mails are made."""
 
     secrets: Secrets
-    key_secret: str
+    address_secret: str
+    """Secret with the signed address of the workflow that sends mails."""
     base: str
     """Where people reach the app."""
 
     def key(self) -> str:
-        """What signs; empty: nothing, and mails have no buttons."""
+        """What signs; empty: nothing, and mails have no buttons.
+
+        It follows from the workflow's address, which only the vault, this app and the workflow know. The workflow sees every
+        button anyway, so a key of its own would keep nothing from anybody, and would have to be made and kept.
+        """
         try:
-            return self.secrets.get(self.key_secret) if self.base else ""
+            address = self.secrets.get(self.address_secret) if self.base else ""
         except PermanentError:
             return ""
+        return hmac.new(address.encode(), b"buttons of mails", hashlib.sha256).hexdigest() if address else ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

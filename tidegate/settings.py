@@ -46,9 +46,8 @@ class Settings:
     """Machine learning workspaces whose runs and models are watched, separated by commas, for example `vision,forecasting`;
     in the resource group of the registries. Events of other workspaces are parked."""
     alert_url_secret: str = "alert-email-url"  # noqa: S105  its name
-    """Secret with the signed address of the workflow that sends mails; without it in the vault no mail is sent."""
-    link_key_secret: str = "alert-link-key"  # noqa: S105  its name
-    """Secret that signs the buttons in mails, at least 32 characters; without it in the vault mails have no buttons."""
+    """Secret with the signed address of the workflow that sends mails; without it in the vault no mail is
+    sent. The key that signs the buttons in mails follows from it."""
     public_url: str = ""
     """Where people reach the app, for example `https://func-tidegate.azurewebsites.net`; empty: mails have no buttons."""
     tenant_id: str = ""

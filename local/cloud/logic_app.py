@@ -30,7 +30,6 @@ from local.cloud.workflow_run import RefusedError, load
 HOST = f"prod-00.{world.LOCATION}.logic.azure.com"
 DEFINITION = Path(__file__).parents[2] / "infra" / "data" / "alert-email.workflow.json"
 URL_SECRET = "alert-email-url"
-LINK_KEY_SECRET = "alert-link-key"
 _PATH = "/workflows/{workflow}/triggers/manual/paths/invoke"
 _WORKFLOW = "a1e27"
 SENDER = "tidegate@alerts.example"
@@ -38,7 +37,7 @@ RECIPIENTS = {"error": "on-call@team.example", "warning": "team@team.example", "
 
 
 def install(cloud: Cloud, vault: KeyVault, mailbox: Mailbox) -> None:
-    """Serve the trigger, and put its address and the key of the buttons into the vault where they are not yet."""
+    """Serve the trigger, and put its address into the vault where it is not yet."""
     state = StateFile(Path(cloud.options.state) / "logic-app.json", private=True)
     if "signature" not in state.value:
         state.value["signature"] = secrets.token_urlsafe(32)
@@ -47,7 +46,6 @@ def install(cloud: Cloud, vault: KeyVault, mailbox: Mailbox) -> None:
     cloud.host(HOST).router.add_post(_PATH, app.invoke)
     cloud.local.router.add_post("/admin/logic-app", app.configure)
     vault.seed(URL_SECRET, app.address)
-    vault.seed(LINK_KEY_SECRET, secrets.token_urlsafe(32))
 
 
 class LogicApp:

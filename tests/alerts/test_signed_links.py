@@ -7,7 +7,7 @@ import urllib.parse
 
 import pytest
 
-from tests.alerts.world import KEY, JobWorld
+from tests.alerts.world import KEY, LINKS, JobWorld
 from tests.deliveries.world import DeliveryWorld
 from tests.fakes import FakeSecrets
 from tidegate import signed_links
@@ -60,9 +60,20 @@ def test_without_a_good_key_there_are_no_links_and_none_is_taken() -> None:
             signed_links.check(key, "mute", query("mute", "incident:1"), NOW)
 
 
+def test_the_key_follows_from_the_workflow_s_address_and_does_not_give_it_away() -> None:
+    address = "https://x.logic.azure.com/a?sig=s"
+    keys = [
+        Links(FakeSecrets({"a": each}), "a", "https://app.example").key() for each in (address, address, f"{address}2")
+    ]
+    assert keys[0] == keys[1] != keys[2]
+    assert len(keys[0]) >= signed_links.LEAST_KEY
+    assert "sig" not in keys[0]
+    assert Links(FakeSecrets({}), "a", "https://app.example").key() == ""
+    assert Links(FakeSecrets({"a": address}), "a", "").key() == ""
+
+
 def actions(world: JobWorld) -> Actions:
-    links = Links(FakeSecrets({"k": KEY}), "k", "https://app.example")
-    return Actions(world.runner, world.evidence, links, world.clock, DeliveryWorld().actions.approvals)
+    return Actions(world.runner, world.evidence, LINKS, world.clock, DeliveryWorld().actions.approvals)
 
 
 def test_opening_a_link_a_hundred_times_changes_nothing() -> None:

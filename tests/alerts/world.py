@@ -26,7 +26,8 @@ from tidegate.records import Records
 from tidegate.references import JobRef
 from tidegate.runner import Runner, read_work_message
 
-KEY = "k" * 40
+LINKS = Links(FakeSecrets({"address": "https://x.logic.azure.com/a?sig=s"}), "address", "https://app.example")
+KEY = LINKS.key()
 POLICY = dataclasses.replace(
     DEFAULT_ALERTS, wait=30, routes=(Route("team", ("team@team.example",)), DEFAULT_ALERTS.routes[-1])
 )
@@ -55,14 +56,13 @@ class JobWorld:
         self.evidence = FakeEvidence(fault)
         self.topic = FakeTopic(fault)
         self.registry = FakeRegistry(self.clock, fault=fault)
-        links = Links(FakeSecrets({"alert-link-key": KEY}), "alert-link-key", "https://app.example")
         around = effects(
             self.jobs,
             self.email,
             self.registry,
             "tidegatehealthy",
             self.evidence,
-            links,
+            LINKS,
             policy,
             self.clock,
             codec.encode,

@@ -38,7 +38,6 @@ from tidegate.references import ModelRef
 from tidegate.runner import Runner
 from tidegate.signed_links import url
 
-LINK_KEY = "k" * 40
 SITE = "https://app.example"
 ID = record_id(samples.KEY)
 
@@ -110,9 +109,9 @@ class DeliveryWorld:
         people = People(OnePerName(), holders, SITE)
         api = DeliveryApi(self.deliveries, effects, ("ml-dev", "ml-int"), lambda: f"r{next(numbers)}")
         self.api = ByPerson(api, people)
-        links = Links(FakeSecrets({"k": LINK_KEY}), "k", SITE)
+        self.links = Links(FakeSecrets({"address": "https://x.logic.azure.com/a?sig=s"}), "address", SITE)
         approvals = Approvals(self.deliveries, people, has_sign_in=True)
-        self.actions = Actions(self.runner, self.evidence, links, self.clock, approvals)
+        self.actions = Actions(self.runner, self.evidence, self.links, self.clock, approvals)
 
     def is_at(self, state: State, key: str = samples.KEY) -> None:
         """Put a delivery into a state, and into the list."""
@@ -170,7 +169,7 @@ def by(name: str = "", **headers: str) -> Shown:
 
 def link(world: DeliveryWorld, stage: str = "pro", key: str = samples.KEY) -> dict[str, str]:
     """The query of a link that a mail about an approval has."""
-    address = url(SITE, LINK_KEY, "approve", f"{stage}/{key}", world.clock.now())
+    address = url(SITE, world.links.key(), "approve", f"{stage}/{key}", world.clock.now())
     return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(address).query))
 
 

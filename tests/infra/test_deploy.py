@@ -17,7 +17,6 @@ DEPLOY = INFRA / "scripts" / "deploy"
 FAKE = """#!/bin/bash
 printf '%s\\n' "$*" >>"$AZ_CALLS"
 case "$*" in
-    *'rest --method get'*/secrets'?'*) echo '{"value": ['"${AZ_SECRETS:-}"']}' ;;
     *'rest --method get'*) [ -z "${AZ_FAILS:-}" ] || exit 1; echo '{"value": []}' ;;
     'group exists'*) echo "${AZ_GROUP:-false}" ;;
     'resource list'*tsv) echo /w ;;
@@ -99,18 +98,6 @@ def test_nothing_is_deployed_when_preflight_finds_something(bin_folder: Path) ->
     assert done.code != 0
     assert "preflight:" in done.error
     assert not [call for call in done.calls if "deployment sub create" in call]
-
-
-def test_the_key_of_mail_buttons_is_made_once_and_a_deployment_ends_with_it(bin_folder: Path) -> None:
-    made = run(bin_folder, DEPLOY, "link-key", "dev")
-    kept = run(bin_folder, DEPLOY, "link-key", "dev", AZ_SECRETS='{"name": "alert-link-key"}')
-
-    vault = "/subscriptions/s/resourceGroups/rg-tidegate-dev/providers/Microsoft.KeyVault/vaults/kv"
-    assert made.code == kept.code == 0, made.error + kept.error
-    assert [vault in call for call in made.calls if "--method put" in call] == [True]
-    assert not [call for call in kept.calls if "--method put" in call]
-    script = DEPLOY.read_text()
-    assert script.index("template create") < script.index("    link_key\n}")
 
 
 def test_destroy_asks_for_the_name(bin_folder: Path) -> None:
