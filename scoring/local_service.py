@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -15,74 +12,81 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from scoring.warm_parent import Server, ServiceError, WarmParent
+
+__all__ = ["LocalService", "ServiceError"]
+
 _ROOT = Path(__file__).parents[1]
-
-
-class ServiceError(RuntimeError):
-    """The service does not run; the message ends with what it said last."""
+_BACKLOG = 2048
+"""Connections that wait: gunicorn's own number."""
 
 
 class LocalService:
-    """`with LocalService(script, model) as service:` or `start()` and `stop()`."""
+    """`with LocalService(script, model) as service:` or `start()` and `stop()`.
+
+    This process holds the socket; the inference server that answers on it is another at each reload.
+    """
 
     def __init__(
         self, script: Path, model: Path, *, port: int = 0, warm: str = "litert", start_timeout: float = 120.0
     ) -> None:
-        """`port` 0: a free one. `warm`: `litert` or `tensorflow`, imported before a reload needs it."""
-        self.port = port or _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        """`port` 0: a free one, known once it is started.
+
+        `warm`: what a process imports once and keeps for all reloads: `tensorflow`, `litert`, names of modules, separated by
+        commas; empty: nothing, which saves that memory.
+        """
+        self.port = port
         self._script, self._model, self._warm, self._timeout = script.resolve(), model.resolve(), warm, start_timeout
-        self._process: subprocess.Popen[bytes] | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="scoring-")
-        self._log, self._ready = Path(self._folder.name, "log"), Path(self._folder.name, "ready")
+        self._held = contextlib.ExitStack()
+        self._listener: socket.socket | None = None
+        self._folder = Path()
+        self._parent: WarmParent | None = None
+        self._server: Server | None = None
 
     @property
     def scoring_uri(self) -> str:
         """Where images are posted."""
-        return f"{self.url}/score"
+        return f"http://127.0.0.1:{self.port}/score"
 
     @property
     def worker(self) -> int:
         """Process id of the worker that answers."""
-        return int(self._ready.read_text())
+        worker = self._server.worker if self._server is not None else None
+        if worker is None:
+            raise ServiceError("nothing is started")
+        return worker
 
     def start(self) -> None:
         """Returns when `init` has returned and the server answers; raises ServiceError with its log otherwise."""
-        self._ready.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "gunicorn", "--config", str(_ROOT / "scoring" / "local_server.py"),
-                   "--bind", f"127.0.0.1:{self.port}", "--timeout", "300",
-                   "azureml_inference_server_http.server.entry:app"]  # fmt: skip
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, cwd=self._folder.name, env=self._environment(), stdout=log, stderr=log
-            )
-        self._wait_for_worker(before="")
+        self.stop()
+        with contextlib.ExitStack() as held:
+            held.callback(setattr, self, "_listener", None)
+            self._folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="scoring-")))
+            self._listener = held.enter_context(socket.create_server(("127.0.0.1", self.port), backlog=_BACKLOG))
+            self.port = self._listener.getsockname()[1]
+            held.callback(self._close_parent)
+            self._server = self._warm_parent().server(self._timeout)
+            held.callback(self._retire_server)
+            self._held = held.pop_all()
 
-    def reload(self) -> float:
-        """Take score.py and the model as they are now; returns the seconds that it took.
+    def reload(self, timeout: float | None = None) -> float:
+        """Take score.py and the model as they are now; returns the seconds that it took, at most `timeout` or `start_timeout`.
 
-        The old worker answers until the new one is ready. Raises ServiceError when the new `init` fails; mend it and call again.
+        The server that answers goes on until the new one is ready; no request is refused or lost. Raises ServiceError when the
+        new `init` fails: then the old one stays.
         """
         began = time.monotonic()
-        if self._process is None or self._process.poll() is not None:
+        if self._listener is None:
             self.start()
             return time.monotonic() - began
-        before = self._ready.read_text()
-        self._process.send_signal(signal.SIGHUP)
-        self._wait_for_worker(before)
-        self._wait_until_gone(int(before))
+        server = self._warm_parent().server(timeout or self._timeout)
+        self._retire_server()
+        self._server = server
         return time.monotonic() - began
 
     def stop(self) -> None:
         """Idempotent."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._folder.cleanup()
+        self._held.close()
 
     def score(self, image: bytes, timeout: float = 60.0) -> bytes:
         """The answer to one image."""
@@ -94,7 +98,7 @@ class LocalService:
             return content
 
     def __enter__(self) -> Self:
-        if self._process is None:
+        if self._listener is None:
             self.start()
         return self
 
@@ -103,6 +107,25 @@ class LocalService:
     ) -> None:
         self.stop()
 
+    def _warm_parent(self) -> WarmParent:
+        """The one that lives; another where that was ended, by the kernel for its memory or by whoever."""
+        if self._listener is None:
+            raise ServiceError("nothing is started")
+        if self._parent is None or not self._parent.is_alive:
+            self._close_parent()
+            self._parent = WarmParent(self._listener, self._folder, self._environment())
+        return self._parent
+
+    def _close_parent(self) -> None:
+        parent, self._parent = self._parent, None
+        if parent is not None:
+            parent.close()
+
+    def _retire_server(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.retire()
+
     def _environment(self) -> dict[str, str]:
         return os.environ | {
             "AML_APP_ROOT": str(self._script.parent),
@@ -110,32 +133,5 @@ class LocalService:
             "AZUREML_MODEL_DIR": str(self._model),
             "AML_APP_INSIGHTS_ENABLED": "false",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")])),
-            "SCORING_READY_FILE": str(self._ready),
             "SCORING_WARM": self._warm,
         }
-
-    def _wait_for_worker(self, before: str) -> None:
-        end = time.monotonic() + self._timeout
-        while time.monotonic() < end:
-            with contextlib.suppress(FileNotFoundError):
-                if self._ready.read_text() not in {"", before}:
-                    return
-            if self._process is None or self._process.poll() is not None:
-                raise ServiceError(f"the scoring script failed to start:\n{self._tail()}")
-            time.sleep(0.01)
-        raise ServiceError(f"not ready after {self._timeout} s:\n{self._tail()}")
-
-    def _wait_until_gone(self, worker: int) -> None:
-        end = time.monotonic() + 30
-        while Path(f"/proc/{worker}").exists() and time.monotonic() < end:
-            time.sleep(0.01)
-
-    def _tail(self) -> str:
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-25:])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import re
 import shutil
 import socket
 import subprocess
@@ -17,8 +16,7 @@ from typing import Any
 import pytest
 
 from scoring import swagger
-from scoring.deploy import deploy
-from scoring.local_service import LocalService, ServiceError
+from scoring.local_service import LocalService
 from tests.scoring import pictures
 from tests.trainer.runs import undisturbed_run
 
@@ -124,24 +122,6 @@ def test_the_server_describes_itself_and_is_ready(service: LocalService) -> None
         status, description = ask(service, b"", method="GET", path=f"/swagger.json?version={version}")
         assert status == 200
         assert "application/octet-stream" in json.dumps(description)
-
-
-def test_an_edited_script_answers_anew_after_a_reload(tmp_path: Path, export: Path) -> None:
-    script = tmp_path / "score.py"
-    shutil.copy(_EXAMPLES.parent / "skeleton" / "score.py", script)
-    with deploy(export, "local", script=script) as service:
-        image = pictures.png(pictures.quadrants())
-        assert json.loads(service.score(image))[0]["label"] in {"bright", "dark"}
-        for word in ("first", "second", "third"):
-            script.write_text(re.sub(r"(picture\.height, ).*\)\]", rf'\1"{word}")]', script.read_text()))
-            service.reload()
-            assert json.loads(service.score(image))[0]["label"] == word
-        script.write_text("import missing_module\n")
-        with pytest.raises(ServiceError, match="missing_module"):
-            service.reload()
-        shutil.copy(_EXAMPLES.parent / "skeleton" / "score.py", script)
-        service.reload()
-        assert json.loads(service.score(image))[0]["label"] in {"bright", "dark"}
 
 
 def test_a_body_that_breaks_off_is_refused(service: LocalService) -> None:
