@@ -41,7 +41,7 @@ test: check setup-az test-trainer ## Run all that CI runs: the checks and every 
 
 test-trainer: setup-trainer ## Test the trainer and scoring, with TensorFlow, in an environment of their own
 	.tools/trainer/bin/python -m mypy --cache-dir .mypy_cache/trainer trainer scoring tests/trainer tests/scoring
-	nice -n 10 .tools/trainer/bin/python -m pytest tests/trainer tests/scoring
+	nice -n 10 .tools/trainer/bin/python -m pytest --numprocesses 2 --dist loadfile tests/trainer tests/scoring
 
 drill: setup-trainer ## Kill a training run KILLS times, resume it, and compare it with one never interrupted, bit for bit
 	@nice -n 10 .tools/trainer/bin/python -m trainer.drill --kills $(or $(KILLS),5)
