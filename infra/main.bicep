@@ -96,7 +96,7 @@ param workPackages string[] = []
 @description('Optional. Whether the clusters of data/workspaces.json are made.')
 param deployComputes bool = true
 
-@description('Conditional. Public key of the SSH users. Required where a cluster has one, and by trainingVm.')
+@description('Conditional. Public key of the SSH users. Required by trainingVm; without it no cluster has its SSH user.')
 param sshPublicKey string = ''
 
 @description('Optional. Whether there is an Azure ML registry to move models through.')
@@ -104,6 +104,9 @@ param deployModelRegistry bool = true
 
 @description('Optional. Whether gates test images on clusters (`runner: azure-ml`): nodes of clusters may then pull images of staging, which nobody has tested yet.')
 param testImagesOnClusters bool = false
+
+@description('Optional. Whether endpoints are made or brought up to date. What deploys without knowing their traffic leaves them alone: azd after its first run.')
+param deployEndpoints bool = true
 
 @description('Optional. Traffic of each endpoint as it is now; infra/scripts/deploy reads it.')
 param endpointTraffic object = {}
@@ -161,7 +164,14 @@ param trainingContainer bool = false
 @description('Optional. Whether there is a Container Apps job for training on a GPU.')
 param trainingGpuJob bool = false
 
-@description('Optional. Region of that job: GPU profiles exist in some only.')
+@description('Optional. GPU of that job.')
+@allowed([
+  'Consumption-GPU-NC8as-T4'
+  'Consumption-GPU-NC24-A100'
+])
+param trainingGpuProfile string = 'Consumption-GPU-NC8as-T4'
+
+@description('Optional. Region of that job: GPU profiles exist in some only; in a private network it is the network\'s.')
 param trainingGpuLocation string = location
 
 @description('Optional. Whether there is a spot virtual machine for training.')
@@ -178,7 +188,8 @@ param trainingRepositoryUrl string = ''
 param trainingRepositoryToken string = ''
 
 var events = loadJsonContent('data/events.json')
-var workspaces = filter(loadJsonContent('data/workspaces.json').workspaces, each => empty(workPackages) || contains(workPackages, each.name))
+var allWorkspaces = loadJsonContent('data/workspaces.json').workspaces
+var workspaces = filter(allWorkspaces, each => empty(workPackages) || contains(workPackages, each.name))
 var access = loadJsonContent('data/roles.json')
 var state = loadJsonContent('data/state.json')
 var functions = loadJsonContent('data/functions.json')
@@ -200,6 +211,7 @@ var names = {
   modelRegistry: 'mlr-tidegate-${token}'
   scoring: 'ci-scoring-${token}'
   kubernetes: 'aks-tidegate-${environmentName}'
+  communication: 'acs-tidegate-${token}'
 }
 var allTags = union(tags, {
   environment: environmentName
@@ -211,6 +223,7 @@ var hasNetwork = isPrivate || (hasTraining && trainingVm)
 var hasImageTask = !empty(trainingRepositoryUrl)
 var hasKubernetes = kubernetes != 'none'
 var computeWorkspaces = deployComputes ? workspaces : []
+var endpointWorkspaces = deployEndpoints ? workspaces : []
 var subscribedWorkspaces = subscribe ? workspaces : []
 var kubernetesWorkspaces = hasKubernetes ? workspaces : []
 var alertSecretName = 'alert-email-url'
@@ -500,7 +513,7 @@ var commonSettings = {
   TIDEGATE_TABLE: 'tidegate'
   TIDEGATE_EVIDENCE_CONTAINER: state.containers[0]
   TIDEGATE_DEAD_LETTER_CONTAINER: events.deadLetterContainer
-  TIDEGATE_WORKSPACES: join(map(workspaces, each => 'mlw-${each.name}-${environmentName}'), ',')
+  TIDEGATE_WORKSPACES: join(map(allWorkspaces, each => 'mlw-${each.name}-${environmentName}'), ',')
   TIDEGATE_ALERT_URL_SECRET: alertSecretName
   TIDEGATE_PUBLIC_URL: 'https://${names.apiApp}.azurewebsites.net'
   TIDEGATE_TENANT_ID: tenant().tenantId
@@ -562,6 +575,7 @@ module apiApp 'modules/function-app.bicep' = {
     disabledFunctions: functions.events
     signIn: true
     isClosed: empty(signInClientId)
+    endpointSubnetId: endpointSubnetId
     subnetId: isPrivate ? '${networkId}/subnets/api' : ''
     logAnalyticsId: logAnalyticsId
   }
@@ -614,6 +628,7 @@ module workspace 'modules/workspace.bicep' = [for each in workspaces: {
     datastores: each.datastores
     dataAccountName: names.dataAccount
     endpointSubnetId: endpointSubnetId
+    endpointLocation: location
     logAnalyticsId: logAnalyticsId
   }
   dependsOn: [
@@ -631,6 +646,7 @@ module compute 'modules/compute.bicep' = [for (each, index) in computeWorkspaces
     computes: each.computes
     identityId: trainingIdentity.outputs.id
     subnetId: isPrivate ? '${networkId}/subnets/compute' : ''
+    subnetLocation: location
     sshPublicKey: sshPublicKey
   }
 }]
@@ -663,7 +679,7 @@ module workspaceSubscriptions 'modules/event-subscriptions.bicep' = [for (each, 
   ]
 }]
 
-module onlineEndpoints 'modules/online-endpoints.bicep' = [for (each, index) in workspaces: {
+module onlineEndpoints 'modules/online-endpoints.bicep' = [for (each, index) in endpointWorkspaces: {
   name: 'endpoints-${each.name}'
   scope: group
   params: {
@@ -706,6 +722,7 @@ module alertEmail 'modules/alert-email.bicep' = {
     tags: allTags
     transport: alertTransport
     recipients: alertRecipients
+    communicationName: names.communication
     keyVaultId: keyVaultId
     secretName: alertSecretName
     logAnalyticsId: logAnalyticsId
@@ -843,6 +860,7 @@ module trainingJob 'modules/training-job.bicep' = if (hasTraining && trainingGpu
   params: {
     name: 'caj-training'
     location: trainingGpuLocation
+    workloadProfileType: trainingGpuProfile
     tags: allTags
     image: '${healthyRegistry.outputs.loginServer}/${trainingImage}'
     loginServer: healthyRegistry.outputs.loginServer

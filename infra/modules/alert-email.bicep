@@ -25,6 +25,10 @@ param keyVaultId string
 @description('Required. Name of the secret with the address.')
 param secretName string
 
+@description('Required. Name of the communication resources, unique in all of Azure.')
+@maxLength(58)
+param communicationName string
+
 @description('Optional. Data location of the communication resources.')
 param dataLocation string = 'Europe'
 
@@ -32,7 +36,6 @@ param dataLocation string = 'Europe'
 param logAnalyticsId string
 
 var byCommunication = transport == 'communication'
-var communicationName = 'acs-${name}'
 
 // A person has to consent to this connection once, in the portal: until then mails are refused and the workflow answers 502.
 resource connection 'Microsoft.Web/connections@2016-06-01' = if (!byCommunication) {
@@ -48,7 +51,7 @@ resource connection 'Microsoft.Web/connections@2016-06-01' = if (!byCommunicatio
 }
 
 resource mail 'Microsoft.Communication/emailServices@2025-09-01' = if (byCommunication) {
-  name: 'mail-${name}'
+  name: '${communicationName}-mail'
   location: 'global'
   tags: tags
   properties: {

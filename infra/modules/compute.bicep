@@ -20,7 +20,10 @@ param identityId string
 @description('Optional. Subnet of clusters with inNetwork; empty: there is no network, and they run outside one.')
 param subnetId string = ''
 
-@description('Conditional. Public key of the SSH user. Required where a cluster has one.')
+@description('Optional. Region of that subnet\'s network: nodes join a network of their own region only.')
+param subnetLocation string = location
+
+@description('Optional. Public key of the SSH users; empty: no cluster has one.')
 param sshPublicKey string = ''
 
 resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-12-01' existing = {
@@ -30,7 +33,7 @@ resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-12-01' exi
 resource clusters 'Microsoft.MachineLearningServices/workspaces/computes@2025-12-01' = [for compute in computes: {
   parent: workspace
   name: compute.name
-  location: location
+  location: empty(subnetId) || !compute.inNetwork ? location : subnetLocation
   tags: union(tags, { purpose: compute.purpose })
   identity: {
     type: 'UserAssigned'
@@ -40,15 +43,16 @@ resource clusters 'Microsoft.MachineLearningServices/workspaces/computes@2025-12
   }
   properties: {
     computeType: 'AmlCompute'
-    computeLocation: location
+    computeLocation: empty(subnetId) || !compute.inNetwork ? location : subnetLocation
     description: '${compute.purpose}, ${compute.tier}'
-    disableLocalAuth: empty(compute.sshUser)
+    disableLocalAuth: empty(sshPublicKey) || empty(compute.sshUser)
     properties: {
       osType: 'Linux'
       vmSize: compute.vmSize
       vmPriority: compute.tier
       enableNodePublicIp: empty(subnetId) || !compute.inNetwork
-      remoteLoginPortPublicAccess: empty(compute.sshUser) ? 'Disabled' : 'Enabled'
+      // In the network SSH comes by the private address; a port of a public address needs a node that has one.
+      remoteLoginPortPublicAccess: empty(sshPublicKey) || empty(compute.sshUser) || (!empty(subnetId) && compute.inNetwork) ? 'Disabled' : 'Enabled'
       scaleSettings: {
         minNodeCount: compute.minNodes
         maxNodeCount: compute.maxNodes
@@ -57,7 +61,7 @@ resource clusters 'Microsoft.MachineLearningServices/workspaces/computes@2025-12
       subnet: empty(subnetId) || !compute.inNetwork ? null : {
         id: subnetId
       }
-      userAccountCredentials: empty(compute.sshUser) ? null : {
+      userAccountCredentials: empty(sshPublicKey) || empty(compute.sshUser) ? null : {
         adminUserName: compute.sshUser
         adminUserSshPublicKey: sshPublicKey
       }

@@ -17,6 +17,7 @@ var zoneNames = [
   'privatelink${environment().suffixes.acrLoginServer}'
   'privatelink.vaultcore.azure.net'
   'privatelink.eventgrid.azure.net'
+  'privatelink.azurewebsites.net'
   'privatelink.api.azureml.ms'
   'privatelink.notebooks.azure.net'
 ]

@@ -69,6 +69,9 @@ param callersTag string = ''
 @description('Optional. Refuse every caller: for an app whose sign-in is not set up yet.')
 param isClosed bool = false
 
+@description('Optional. Subnet of the private endpoint; empty: the app is called at its public address. With one, only releases come by the public address, with a token.')
+param endpointSubnetId string = ''
+
 @description('Optional. Whether Entra sign-in stands in front of the app (sign-in.bicep); the identity then proves the app to Entra, without a client secret.')
 param signIn bool = false
 
@@ -90,6 +93,7 @@ var signInSettings = signIn ? {
   OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
   WEBSITE_AUTH_AAD_ALLOWED_TENANTS: tenant().tenantId
 } : {}
+var isPrivate = !empty(endpointSubnetId)
 var callers = [
   {
     name: 'callers'
@@ -168,7 +172,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       ftpsState: 'Disabled'
       remoteDebuggingEnabled: false
       http20Enabled: true
-      ipSecurityRestrictionsDefaultAction: isClosed || !empty(callersTag) ? 'Deny' : 'Allow'
+      // Whoever comes by the private endpoint is not asked for these: they are about the public address.
+      ipSecurityRestrictionsDefaultAction: isClosed || isPrivate || !empty(callersTag) ? 'Deny' : 'Allow'
       ipSecurityRestrictions: empty(callersTag) ? [] : callers
       scmIpSecurityRestrictionsUseMain: false
     }
@@ -194,6 +199,35 @@ resource scmPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2
   name: 'scm'
   properties: {
     allow: false
+  }
+}
+
+module privateEndpoint 'private-endpoint.bicep' = if (isPrivate && !isClosed) {
+  name: take('${name}-endpoint', 64)
+  params: {
+    name: 'pe-${name}'
+    location: location
+    tags: tags
+    subnetId: endpointSubnetId
+    targetId: app.id
+    groupId: 'sites'
+    zoneNames: [
+      'privatelink.azurewebsites.net'
+    ]
+  }
+}
+
+resource planDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: plan
+  name: 'diagnostics'
+  properties: {
+    workspaceId: logAnalyticsId
+    metrics: [
+      {
+        category: 'AllMetrics'
+        enabled: true
+      }
+    ]
   }
 }
 

@@ -12,7 +12,7 @@ resource definition 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(subscription().id, environmentName, 'deployment-starter')
   properties: {
     roleName: 'Tidegate deployment starter (${environmentName})'
-    description: 'Starts, validates and reads deployments at the subscription, and checks quotas; makes nothing by itself.'
+    description: 'Starts, validates and reads deployments at the subscription, and checks what preflight checks; makes nothing but the resource group by itself.'
     type: 'CustomRole'
     permissions: [
       {
@@ -20,6 +20,12 @@ resource definition 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.Resources/deployments/*'
           'Microsoft.Resources/subscriptions/resourceGroups/read'
           'Microsoft.Resources/subscriptions/resourceGroups/write'
+          'Microsoft.Resources/subscriptions/providers/read'
+          'Microsoft.Authorization/permissions/read'
+          'Microsoft.KeyVault/deletedVaults/read'
+          'Microsoft.KeyVault/locations/deletedVaults/read'
+          'Microsoft.ContainerRegistry/checkNameAvailability/read'
+          'Microsoft.App/locations/availableManagedEnvironmentsWorkloadProfileTypes/read'
           'Microsoft.Compute/skus/read'
           'Microsoft.Compute/locations/usages/read'
           'Microsoft.MachineLearningServices/locations/quotas/read'

@@ -32,7 +32,11 @@ param shareKeyUri string
 @description('Required. Shares, each mounted at /mnt/<share>.')
 param shares string[]
 
-@description('Optional. Workload profile type with a GPU.')
+@description('Optional. Workload profile type with a GPU; the container gets all of its cores and memory.')
+@allowed([
+  'Consumption-GPU-NC8as-T4'
+  'Consumption-GPU-NC24-A100'
+])
 param workloadProfileType string = 'Consumption-GPU-NC8as-T4'
 
 @description('Optional. Seconds after which a run is ended.')
@@ -43,6 +47,8 @@ param subnetId string = ''
 
 @description('Required. Log Analytics workspace that diagnostics go to.')
 param logAnalyticsId string
+
+var isSmall = workloadProfileType == 'Consumption-GPU-NC8as-T4'
 
 resource containerEnvironment 'Microsoft.App/managedEnvironments@2025-07-01' = {
   name: 'cae-${name}'
@@ -126,8 +132,8 @@ resource job 'Microsoft.App/jobs@2025-07-01' = {
           image: image
           command: command
           resources: {
-            cpu: 8
-            memory: '56Gi'
+            cpu: isSmall ? 8 : 24
+            memory: isSmall ? '56Gi' : '220Gi'
           }
           volumeMounts: [for share in shares: {
             volumeName: share

@@ -167,6 +167,20 @@ resource machine 'Microsoft.Compute/virtualMachines@2025-11-01' = {
   }
 }
 
+resource interfaceDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: networkInterface
+  name: 'diagnostics'
+  properties: {
+    workspaceId: logAnalyticsId
+    metrics: [
+      {
+        category: 'AllMetrics'
+        enabled: true
+      }
+    ]
+  }
+}
+
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: machine
   name: 'diagnostics'

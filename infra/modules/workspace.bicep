@@ -43,6 +43,9 @@ param dataAccountName string
 @description('Optional. Subnet of the private endpoint; empty: the workspace has a public address.')
 param endpointSubnetId string = ''
 
+@description('Optional. Region of that subnet\'s network, where it is another than the workspace\'s.')
+param endpointLocation string = location
+
 @description('Required. Log Analytics workspace that diagnostics go to.')
 param logAnalyticsId string
 
@@ -116,7 +119,7 @@ module privateEndpoint 'private-endpoint.bicep' = if (isPrivate) {
   name: take('${name}-endpoint', 64)
   params: {
     name: 'pe-${name}'
-    location: location
+    location: endpointLocation
     tags: tags
     subnetId: endpointSubnetId
     targetId: workspace.id

@@ -57,19 +57,45 @@ class Environment:
     def _kubernetes(self) -> list[Machines]:
         if self.parameters.get("kubernetes") != "create":
             return []
-        production = self.parameters.get("kubernetesPurpose") == "production"
+        production = bool(self.minimum_cores)
         fewest = self.parameters.get("kubernetesNodeCount", 1)
         size = self.parameters.get("kubernetesVmSize", "Standard_D4s_v5")
         inference = Machines(
-            "inference nodes", self.location, size, 6 if production else fewest, False, 12 if production else 0, fewest
+            "inference nodes", self.location, size, 6 if production else fewest, False, self.minimum_cores, fewest
         )
-        return [inference, Machines("system nodes", self.location, "Standard_D2s_v5", 3 if production else 1, False)]
+        system = Machines("system nodes", self.location, "Standard_D2s_v5", 3 if production else 1, False)
+        runners = Machines("nodes of GitLab runners", self.location, "Standard_D4s_v5", 4, True)
+        return [inference, system, *([runners] if self.parameters.get("gitlabRunners") else [])]
 
     def _training(self) -> list[Machines]:
         if not (self.parameters.get("trainingVm") and self.parameters.get("trainingImage")):
             return []
         size = self.parameters.get("trainingVmSize", "Standard_NC4as_T4_v3")
         return [Machines("training machine", self.location, size, 1, True)]
+
+    @property
+    def minimum_cores(self) -> int:
+        """Cores that a cluster for inference needs at its fewest."""
+        return 12 if self.parameters.get("kubernetesPurpose") == "production" else 0
+
+    @property
+    def attached_cluster(self) -> str:
+        """Resource id of a cluster that is there already; empty: none is used."""
+        return self.parameters.get("existingKubernetesId", "") if self.parameters.get("kubernetes") == "attach" else ""
+
+    @property
+    def has_training_job(self) -> bool:
+        return bool(self.parameters.get("trainingGpuJob") and self.parameters.get("trainingImage"))
+
+    @property
+    def training_job(self) -> tuple[str, str]:
+        """Region and workload profile of the GPU job."""
+        profile = self.parameters.get("trainingGpuProfile", "Consumption-GPU-NC8as-T4")
+        return self.parameters.get("trainingGpuLocation", self.location), profile
+
+    @property
+    def is_private(self) -> bool:
+        return bool(self.parameters.get("networkMode") == "private")
 
     @property
     def location(self) -> str:

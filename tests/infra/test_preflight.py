@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.scripts import environments, preflight, traffic
+from infra.scripts import capacity, environments, preflight, traffic
 from infra.scripts.environments import Machines
 from tests.infra.conftest import INFRA
 
@@ -26,7 +26,7 @@ T4 = {
     "capabilities": [{"name": "vCPUs", "value": "4"}, {"name": "LowPriorityCapable", "value": "False"}],
     "restrictions": [{"type": "Location", "reasonCode": "NotAvailableForSubscription"}],
 }
-OFFERED = preflight.sizes([D4, T4])
+OFFERED = capacity.sizes([D4, T4])
 
 
 def machines(size: str = "Standard_D4s_v5", most: int = 2, *, spot: bool = False, cores: int = 0) -> Machines:
@@ -46,16 +46,16 @@ def machines(size: str = "Standard_D4s_v5", most: int = 2, *, spot: bool = False
     ],
 )
 def test_a_size_that_cannot_be_had_is_named_with_its_reason(wanted: Machines, problem: str) -> None:
-    found = list(preflight.size_problems([wanted], OFFERED))
+    found = list(capacity.size_problems([wanted], OFFERED))
 
     assert len(found) == bool(problem)
     assert problem in "".join(found)
 
 
 def test_a_size_that_is_never_spot_is_named() -> None:
-    offered = preflight.sizes([{**T4, "restrictions": []}])
+    offered = capacity.sizes([{**T4, "restrictions": []}])
 
-    assert list(preflight.size_problems([machines("Standard_NC4as_T4_v3", spot=True)], offered)) == [
+    assert list(capacity.size_problems([machines("Standard_NC4as_T4_v3", spot=True)], offered)) == [
         "nodes: Standard_NC4as_T4_v3 cannot be had as spot"
     ]
 
@@ -77,7 +77,7 @@ def usage(family: str, used: int, limit: int) -> dict[str, Any]:
 def test_a_quota_counts_every_machine_of_a_family(
     wanted: list[Machines], usages: list[dict[str, Any]], problem: str
 ) -> None:
-    found = list(preflight.quota_problems(wanted, OFFERED, usages))
+    found = list(capacity.quota_problems(wanted, OFFERED, usages))
 
     assert len(found) == bool(problem)
     assert problem in "".join(found)
@@ -111,7 +111,7 @@ LOW_PRIORITY = cluster_usage("Total Cluster LowPriority Regional vCPUs", 0, 4)
 def test_clusters_count_against_the_quotas_of_azure_ml(
     wanted: list[Machines], usages: list[dict[str, Any]], problem: str
 ) -> None:
-    found = list(preflight.cluster_quota_problems(wanted, OFFERED, usages))
+    found = list(capacity.cluster_quota_problems(wanted, OFFERED, usages))
 
     assert len(found) == bool(problem)
     assert problem in "".join(found)
@@ -145,7 +145,24 @@ def test_a_region_without_room_for_a_cluster_stops_the_deployment() -> None:
     ],
 )
 def test_missing_permissions_are_named(permissions: list[dict[str, Any]], missing: int) -> None:
-    assert len(list(preflight.permission_problems(permissions))) == missing
+    needed = [*preflight.SUBSCRIPTION_ACTIONS, preflight.GROUP_ACTIONS[0]]
+
+    assert len(list(preflight.permission_problems(permissions, needed))) == missing
+
+
+@pytest.mark.parametrize(("group_is_there", "problems"), [(True, 0), (False, 2)])
+def test_a_pipeline_needs_its_rights_over_roles_in_its_group_alone(group_is_there: bool, problems: int) -> None:
+    def az(arguments: Sequence[str]) -> Any:
+        if "/Microsoft.Authorization/permissions" in arguments[-1]:
+            of_group = [{"actions": ["Microsoft.Authorization/*/write"], "notActions": []}]
+            of_subscription = [{"actions": ["Microsoft.Resources/deployments/*"], "notActions": []}]
+            return {"value": of_group if "/resourceGroups/" in arguments[-1] else of_subscription}
+        return group_is_there if arguments[0] == "group" else healthy(arguments)
+
+    found = list(preflight.problems(environments.read("dev"), az))
+
+    assert len(found) == problems
+    assert all(each.startswith("permission: Microsoft.Authorization/role") for each in found)
 
 
 def test_a_provider_that_is_not_registered_is_named_with_the_command_that_registers_it() -> None:
@@ -207,6 +224,64 @@ def test_a_network_that_lacks_a_subnet_is_found() -> None:
     found = preflight.problems(environment, lambda each: there if each[0] == "network" else healthy(each))
 
     assert list(found) == ["network vnet: there is no subnet jobs"]
+
+
+def pool(cores_label: str = "inference", count: int = 3, **more: Any) -> dict[str, Any]:
+    return {"vmSize": "Standard_D4s_v5", "count": count, "nodeLabels": {"workload": cores_label}, **more}
+
+
+@pytest.mark.parametrize(
+    ("pools", "problem"),
+    [
+        ([pool()], ""),
+        ([pool(count=1), pool(count=2)], ""),
+        ([pool(count=9, minCount=2)], "have 8 cores, production needs 12"),
+        ([pool("web", count=9), pool(count=1)], "have 4 cores, production needs 12"),
+        ([{"vmSize": "Standard_D4s_v5", "count": 9, "nodeLabels": None}], "no pool has the label workload=inference"),
+    ],
+)
+def test_a_cluster_that_is_attached_has_the_cores_that_production_needs(
+    pools: list[dict[str, Any]], problem: str
+) -> None:
+    environment = environments.read("pro")
+    environment.parameters.update({"kubernetes": "attach", "existingKubernetesId": "/subscriptions/s/c"})
+    cluster = {"name": "theirs", "location": "westeurope", "agentPoolProfiles": pools}
+
+    found = list(preflight.problems(environment, lambda each: cluster if each[0] == "aks" else healthy(each)))
+
+    assert len(found) == bool(problem)
+    assert problem in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({}, ""),
+        ({"trainingGpuProfile": "Consumption-GPU-NC24-A100"}, "Container Apps has no Consumption-GPU-NC24-A100"),
+        ({"trainingGpuLocation": "swedencentral"}, "swedencentral is not the region of its network, westeurope"),
+        ({"trainingGpuLocation": "swedencentral", "networkMode": "public"}, ""),
+    ],
+)
+def test_a_gpu_job_needs_its_profile_in_its_region(changes: dict[str, str], problem: str) -> None:
+    environment = environments.read("pro")
+    environment.parameters.update({"trainingGpuJob": True, "trainingImage": "t@sha256:1", **changes})
+
+    def az(arguments: Sequence[str]) -> Any:
+        is_list = "WorkloadProfileTypes" in arguments[-1]
+        return {"value": [{"name": "Consumption-GPU-NC8as-T4"}]} if is_list else healthy(arguments)
+
+    found = list(preflight.problems(environment, az))
+
+    assert len(found) == bool(problem)
+    assert problem in "".join(found)
+
+
+def test_runners_on_a_cluster_count_against_the_quota_of_spot_machines() -> None:
+    environment = environments.read("pro")
+    environment.parameters["gitlabRunners"] = True
+
+    (runners,) = [each for each in environment.machines() if "GitLab" in each.what]
+    assert (runners.most, runners.is_spot) == (4, True)
 
 
 def test_the_subnets_are_those_that_the_template_makes_and_names() -> None:

@@ -209,3 +209,50 @@ def test_the_machine_gets_every_file_that_its_first_boot_names() -> None:
     assert places == set(re.findall(r"'(@[A-Z]+@)'", template))
     for script in re.findall(r"training-vm/([\w.-]+)'", template):
         assert (folder / script).is_file()
+
+
+def reached(project: Project, file: str, start: str) -> set[str]:
+    """Names of one file that a declaration is made of, by way of variables."""
+    declarations, found, waiting = project.files[INFRA / file], set[str](), [start]
+    while waiting:
+        declared = declarations.named(waiting.pop())
+        if declared is None or declared.value is None:
+            continue
+        names = {node.name for node in tree.walk(declared.value) if isinstance(node, tree.Name)} - found
+        found |= names
+        waiting += [each for each in names if (of := declarations.named(each)) is not None and of.kind == "var"]
+    return found
+
+
+def test_a_deployment_of_one_work_package_leaves_the_apps_with_all_of_them(project: Project) -> None:
+    assert "allWorkspaces" in reached(project, "main.bicep", "commonSettings")
+    assert "workPackages" not in reached(project, "main.bicep", "commonSettings")
+
+
+def test_azd_leaves_endpoints_alone_once_they_may_have_traffic(project: Project) -> None:
+    """azd gives no endpointTraffic, and an endpoint that is brought up to date without it sends all its callers away."""
+    hook = (ROOT / "azure.yaml").read_text()
+
+    assert parameters(INFRA / "main.parameters.json")["deployEndpoints"] == "${TIDEGATE_ENDPOINTS=true}"
+    assert hook.index("azd env set TIDEGATE_ENDPOINTS false") < hook.index("azd provision")
+    assert "deployEndpoints" in reached(project, "main.bicep", "onlineEndpoints")
+
+
+def test_a_private_endpoint_is_in_the_region_of_the_network(project: Project) -> None:
+    """A work package may be in another region than the network: what joins the network is in the network's."""
+    main = project.files[INFRA / "main.bicep"]
+    wanted = {"workspace": "endpointLocation", "compute": "subnetLocation"}
+    for name, parameter in wanted.items():
+        declared = main.named(name)
+        assert declared is not None
+        params = declared.body().get("params")
+        assert isinstance(params, tree.Object)
+        assert params.get(parameter) == tree.Name("location"), name
+    others = {
+        each.name
+        for each in main.of_kind("module")
+        if isinstance(params := each.body().get("params"), tree.Object)
+        if (params.get("endpointSubnetId") or params.get("subnetId")) is not None
+        if params.get("location") != tree.Name("location")
+    }
+    assert others == {*wanted, "trainingJob"}  # preflight compares the region of the job

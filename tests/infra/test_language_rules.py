@@ -1,0 +1,224 @@
+"""Rules of Bicep about where an expression may stand and what may be in it, which no type says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.infra.bicep import tree
+from tests.infra.bicep.project import Project
+from tests.infra.bicep.tree import Declaration, Expr
+from tests.infra.conftest import INFRA, data
+
+START = {"id", "name", "type", "apiVersion"}
+"""Properties of a resource that are known before a deployment starts."""
+
+
+def late(value: Expr, project: Project, path: Path, seen: frozenset[str] = frozenset()) -> Iterator[str]:
+    """What of an expression is known only when something else is deployed: outputs, properties, keys."""
+    file = project.files[path]
+    for node in tree.walk(value):
+        match node:
+            case tree.Member(base, name) if (of := symbol(base, project, path)) is not None:
+                if of.kind == "module" or (of.kind == "resource" and name not in START):
+                    yield f"{of.name}.{name}"
+            case tree.Call(function) if function.startswith("list") or function == "reference":
+                yield function
+            case tree.Name(name) if name not in seen:
+                declared = file.named(name)
+                if declared is not None and declared.kind == "var" and declared.value is not None:
+                    yield from late(declared.value, project, path, seen | {name})
+            case _:
+                pass
+
+
+def symbol(base: Expr, project: Project, path: Path) -> Declaration | None:
+    """The resource or module that `a`, `a!` or `a[i]` is."""
+    while isinstance(base, tree.Index | tree.NonNull):
+        base = base.base
+    return project.files[path].named(base.name) if isinstance(base, tree.Name) else None
+
+
+def decisive(declaration: Declaration) -> Iterator[tuple[str, Expr]]:
+    """What Azure must know of a resource or a module before it starts: its loop, its condition, its name, its scope."""
+    value = declaration.value
+    while isinstance(value, tree.For | tree.If):
+        yield ("loop", value.source) if isinstance(value, tree.For) else ("condition", value.condition)
+        value = value.body
+    assert isinstance(value, tree.Object)
+    for part in ("name", "scope"):
+        if (given := value.get(part)) is not None:
+            yield part, given
+
+
+def undecided(project: Project) -> list[str]:
+    return [
+        f"{path.name}: {part} of {declaration.name} needs {', '.join(unknown)}"
+        for path, file in project.files.items()
+        for declaration in file.of_kind("resource", "module")
+        for part, value in decisive(declaration)
+        if (unknown := sorted(set(late(value, project, path))))
+    ]
+
+
+def test_names_scopes_loops_and_conditions_are_known_before_a_deployment_starts(project: Project) -> None:
+    assert undecided(project) == []
+
+
+LATE = {
+    "a name": ("modules/alerts.bicep", "name: 'alert-${alert.name}'", "name: 'alert-${topics[0].properties.source}'"),
+    "a scope": (
+        "modules/function-app.bicep",
+        "scope: resourceGroup(split(applicationInsightsId, '/')[2], split(applicationInsightsId, '/')[4])",
+        "scope: resourceGroup(plan.properties.status)",
+    ),
+    "a condition": ("main.bicep", "if (hasImageTask) {", "if (stagingTopic.outputs.name == 'x') {"),
+    "a loop": (
+        "modules/roles.bicep",
+        "[for each in onGroup:",
+        "[for each in workspace.properties.sharedPrivateLinkResources:",
+    ),
+    "a variable between": (
+        "main.bicep",
+        "var hasImageTask = !empty(trainingRepositoryUrl)",
+        "var hasImageTask = apiApp.outputs.name == 'x'",
+    ),
+}
+
+
+def planted(project: Project, tmp_path: Path, file: str, old: str, new: str) -> Project:
+    copy = tmp_path / "infra"
+    shutil.copytree(INFRA, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (copy / file).read_text()
+    assert old in text
+    (copy / file).write_text(text.replace(old, new, 1))
+    return Project(copy, project.types)
+
+
+@pytest.mark.parametrize(("file", "old", "new"), LATE.values(), ids=LATE)
+def test_what_is_known_too_late_is_found(file: str, old: str, new: str, project: Project, tmp_path: Path) -> None:
+    assert undecided(planted(project, tmp_path, file, old, new))
+
+
+def misplaced(value: Expr, *, allowed: bool, inside_loop: bool = False) -> Iterator[tree.For]:
+    """Loops that stand elsewhere than as the value of a declaration or of a property, or in a loop of a property."""
+    match value:
+        case tree.For():
+            if not allowed or inside_loop:
+                yield value
+            yield from misplaced(value.body, allowed=False, inside_loop=True)
+        case tree.Object(properties):
+            for _, each in properties:
+                yield from misplaced(each, allowed=True, inside_loop=inside_loop)
+        case tree.Array(items):
+            for each in items:
+                yield from misplaced(each, allowed=False, inside_loop=inside_loop)
+        case _:
+            yield from (node for node in tree.walk(value) if isinstance(node, tree.For))
+
+
+def loops(project: Project) -> list[str]:
+    found = []
+    for path, file in project.files.items():
+        for declaration in file.of_kind("resource", "module", "var", "output"):
+            value = declaration.value
+            while isinstance(value, tree.For | tree.If):
+                value = value.body
+            if value is not None and any(misplaced(value, allowed=False)):
+                found.append(f"{path.name}: a loop in {declaration.name} stands where none may")
+    return found
+
+
+def test_loops_stand_where_the_language_has_them(project: Project) -> None:
+    assert loops(project) == []
+
+
+MISPLACED = {
+    "in a call": (
+        "modules/dns-zones.bicep",
+        "var zoneNames = [\n",
+        "var other = concat([for a in [1]: a])\nvar zoneNames = [\n",
+    ),
+    "in a choice": (
+        "modules/dns-zones.bicep",
+        "var zoneNames = [\n",
+        "var other = empty(networkId) ? [] : [for a in [1]: a]\nvar zoneNames = [\n",
+    ),
+    "in a loop of a property": (
+        "modules/training-job.bicep",
+        "            mountPath: '/mnt/${share}'\n",
+        "            mountPath: '/mnt/${share}'\n            more: [for other in shares: other]\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "old", "new"), MISPLACED.values(), ids=MISPLACED)
+def test_a_loop_in_a_wrong_place_is_found(file: str, old: str, new: str, project: Project, tmp_path: Path) -> None:
+    assert loops(planted(project, tmp_path, file, old, new))
+
+
+LIMITS = {
+    "stateAccount": (r"[a-z0-9]{3,24}", "Storage"),
+    "mlAccount": (r"[a-z0-9]{3,24}", "Storage"),
+    "dataAccount": (r"[a-z0-9]{3,24}", "Storage"),
+    "shareAccount": (r"[a-z0-9]{3,24}", "Storage"),
+    "stagingRegistry": (r"[a-zA-Z0-9]{5,50}", "Container Registry"),
+    "healthyRegistry": (r"[a-zA-Z0-9]{5,50}", "Container Registry"),
+    "keyVault": (r"[a-zA-Z](?!.*--)[a-zA-Z0-9-]{1,22}[a-zA-Z0-9]", "Key Vault"),
+    "eventsApp": (r"[a-zA-Z0-9][a-zA-Z0-9-]{0,58}[a-zA-Z0-9]", "Functions"),
+    "apiApp": (r"[a-zA-Z0-9][a-zA-Z0-9-]{0,58}[a-zA-Z0-9]", "Functions"),
+    "outcomesTopic": (r"[a-zA-Z0-9-]{3,50}", "Event Grid"),
+    "modelRegistry": (r"[a-zA-Z0-9][a-zA-Z0-9-]{2,32}", "Azure ML"),
+    "scoring": (r"[a-z0-9](?!.*--)[a-z0-9-]{0,61}[a-z0-9]", "Container Instances, and a label of DNS"),
+    "kubernetes": (r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9]", "Kubernetes"),
+    "communication": (r"[a-zA-Z0-9-]{1,58}", "Communication, with -mail at its end"),
+}
+"""Azure's rules for names, from its page of naming rules and restrictions, for the longest that the template makes."""
+
+
+def names_of(project: Project) -> dict[str, str]:
+    """The names of main.bicep with the longest environment name and a token as Azure makes it, of 13 letters."""
+    declared = project.files[INFRA / "main.bicep"].named("names")
+    assert declared is not None
+    assert isinstance(declared.value, tree.Object)
+    values = {"token": "t" * 13, "environmentName": "e" * 8}
+    found = {}
+    for key, value in declared.value.properties:
+        assert isinstance(key, tree.Literal)
+        assert isinstance(value, tree.Interpolated)
+        found[str(key.value)] = "".join(
+            str(part.value) if isinstance(part, tree.Literal) else values[part.name]
+            for part in value.parts
+            if isinstance(part, tree.Literal | tree.Name)
+        )
+    return found
+
+
+def test_every_name_keeps_the_rules_of_its_service(project: Project) -> None:
+    names = names_of(project)
+
+    assert names.keys() == LIMITS.keys()
+    assert {name for name, value in names.items() if not re.fullmatch(LIMITS[name][0], value)} == set()
+
+
+def test_the_two_apps_get_ids_of_their_own_from_the_host(project: Project) -> None:
+    """The host cuts an app's name after 32 letters for its id; two of one id on one storage account stop each other."""
+    names = names_of(project)
+
+    assert names["eventsApp"][:32] != names["apiApp"][:32]
+
+
+def longest(kind: str) -> int:
+    """Letters of the longest name that the schema of work packages lets through: one, some, one."""
+    pattern = data("workspaces.schema")["$defs"][kind]["properties"]["name"]["pattern"]
+    return 2 + int(re.fullmatch(r"\^\[a-z\]\[a-z0-9-\]\{1,(\d+)\}\[a-z0-9\]\$", pattern).group(1))  # type: ignore[union-attr]
+
+
+def test_names_of_work_packages_leave_room_for_the_environment() -> None:
+    assert longest("workspace") + len("mlw--") + 8 <= 33
+    assert longest("endpoint") + len("--") + 8 + 5 <= 32
+    assert longest("compute") <= 24
