@@ -35,9 +35,10 @@ def test_int_is_tested_and_removed_before_dev_and_dev_comes_before_pro() -> None
     assert needs == {
         "check": [],
         "int": "check",
-        "roles": "int",
-        "remove-int": ["int", "roles"],
-        "dev": ["int", "roles", "remove-int"],
+        "test-int": "int",
+        "roles": "test-int",
+        "remove-int": ["int", "test-int", "roles"],
+        "dev": ["int", "test-int", "roles", "remove-int"],
         "pro": "dev",
     }
 
@@ -47,13 +48,14 @@ def test_the_stages_of_azure_devops_are_in_the_same_order() -> None:
     names = [each.get("stage") or f"deploy_{each['parameters']['environment']}" for each in stages]
     needs = [each.get("dependsOn") or each.get("parameters", {}).get("dependsOn", []) for each in stages]
 
-    assert names == ["check", "deploy_int", "roles_int", "remove_int", "deploy_dev", "deploy_pro"]
+    assert names == ["check", "deploy_int", "test_int", "roles_int", "remove_int", "deploy_dev", "deploy_pro"]
     assert needs == [
         [],
         ["check"],
         ["deploy_int"],
-        ["deploy_int", "roles_int"],
-        ["deploy_int", "roles_int", "remove_int"],
+        ["test_int"],
+        ["deploy_int", "test_int", "roles_int"],
+        ["deploy_int", "test_int", "roles_int", "remove_int"],
         ["deploy_dev"],
     ]
 
@@ -123,6 +125,33 @@ def test_infrastructure_and_artefacts_are_released_apart() -> None:
     for name, paths in triggers.items():
         others = set().union(*(each for other, each in triggers.items() if other != name))
         assert not paths & others, name
+
+
+def smoke_of_int(text: str) -> list[str]:
+    return re.findall(r"deploy smoke \S+", text)
+
+
+def test_int_is_tested_once_by_a_step_of_its_own() -> None:
+    github = load(GITHUB / "infrastructure.yml")["jobs"]
+    devops = load(DEVOPS / "infrastructure.yml")["stages"]
+
+    assert github["int"]["with"] == {"environment": "int", "smoke": "false"}
+    assert github["test-int"]["uses"].endswith("/functional-test.yml")
+    assert devops[1]["parameters"]["smoke"] == "false"
+    assert smoke_of_int((DEVOPS / "infrastructure.yml").read_text()) == ["deploy smoke int"]
+
+
+def test_the_production_environment_can_be_tested_from_inside_of_its_network() -> None:
+    """It is private: registries and the API answer nobody outside."""
+    for name in ("infrastructure.yml", "function-app.yml"):
+        assert "vars.PRIVATE_RUNNER" in (GITHUB / name).read_text()
+        assert "parameters.privatePool" in (DEVOPS / name).read_text()
+
+
+@pytest.mark.parametrize("part", ["environment", "shared", "workspace"])
+def test_both_systems_have_a_template_for_every_part(part: str) -> None:
+    assert set(load(GITHUB / f"{part}.yml")["on"]) == {"workflow_call"}
+    assert load(DEVOPS / "templates" / f"{part}.yml")["parameters"]
 
 
 def test_the_role_test_runs_as_every_role_of_people_and_as_the_pipeline() -> None:
