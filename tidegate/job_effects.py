@@ -87,8 +87,8 @@ class JobEffects:
             case jobs.DescribeRun(job, attempt):
                 facts = self._kept(self._with_image(self.jobs.describe(job, LOG_LIMIT)))
                 return jobs.RunDescribed(attempt, facts, self.clock.now())
-            case jobs.ResubmitRun(job, name, compute, tags, attempt):
-                return jobs.RunResubmitted(attempt, self.jobs.resubmit(job, name, compute, tags), self.clock.now())
+            case jobs.ResubmitRun(job, name, moves, tags, attempt):
+                return jobs.RunResubmitted(attempt, self.jobs.resubmit(job, name, moves, tags), self.clock.now())
             case letter_watch.LookForLetters(after, attempt):
                 now = self.clock.now()
                 found = self.evidence.arrived(after, now - SETTLED, LETTERS)

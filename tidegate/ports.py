@@ -343,8 +343,8 @@ class Jobs(Protocol):
     def describe(self, job: JobRef, log_limit: int) -> JobFacts:
         """The run with the end of its log (at most `log_limit` characters). Reading. PermanentError: no such run."""
 
-    def resubmit(self, job: JobRef, name: str, compute: str, tags: Pairs) -> str:
-        """Submit the run once more under a name, with more tags, on a compute (empty: the same); gives the name.
+    def resubmit(self, job: JobRef, name: str, moves: Pairs, tags: Pairs) -> str:
+        """Submit the run once more under a name, with more tags; gives the name. `moves`: (compute, compute instead of it).
 
         Twice: a run of this name that is there is left as it is. PermanentError: refused.
         """

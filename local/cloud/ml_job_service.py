@@ -137,7 +137,7 @@ class _JobService:
     async def get_details(self, request: web.Request) -> web.Response:
         job = self._run(request)
         links = {"user_logs/std_log.txt": self._logs.link(job.log)} if job.log and self._logs else {}
-        return web.json_response({**job.run(), "logFiles": links, "target": job.properties.get("computeId")})
+        return web.json_response({**job.run(), "logFiles": links})
 
     async def get_children(self, request: web.Request) -> web.Response:
         job = self._run(request)
@@ -206,9 +206,10 @@ class _JobService:
             await self._change(job, "Preparing")
             job.started = now()
             await self._change(job, "Running")
-            code = await self._run_command(job, output.feed)
+            is_pipeline = job.properties.get("jobType") == "Pipeline"
+            code = await (self._run_pipeline(job) if is_pipeline else self._run_command(job, output.feed))
             status = "Completed" if code == 0 else "Failed"
-            if code:
+            if code and not is_pipeline:
                 words = f"Execution failed. User process exited with status code {code}. Please check the log for more."
                 job.error = {"code": "UserError", "message": words}
         except asyncio.CancelledError:
@@ -230,6 +231,42 @@ class _JobService:
         words = "The job was preempted because its low-priority node was reclaimed."
         job.error = {"code": "UserError", "message": words, "innerError": {"code": "JobPreempted"}}
         return "Failed"
+
+    async def _run_pipeline(self, job: Job) -> int:
+        """Its nodes one after the other, each a run of its own; one that completed before is taken over, as Azure ML does.
+
+        Emulated: nodes that bring their command themselves. Components, and data that goes from node to node, are not.
+        """
+        done = self._done_before(job)
+        for name, node in job.properties["jobs"].items():
+            if "command" not in node:
+                raise ValueError(f"node {name}: the stand-in runs nodes that have a command")
+            own = {"jobType": "Command", "displayName": name, "experimentName": job.properties.get("experimentName")}
+            step = Job(job.workspace, f"{job.name}-{name}", {**node, **own, "parentJobName": job.name})
+            self._jobs.put(step)
+            if done.get(name) == node and not (job.properties.get("settings") or {}).get("force_rerun"):
+                step.properties["properties"] = {"azureml.isreused": "true"}
+                step.started = now()
+                await self._change(step, "Completed")
+                continue
+            try:
+                self._start(step)
+                await asyncio.wait([self._tasks[job.workspace, step.name]])
+            finally:
+                await self._stop(step)
+            if step.status != "Completed":
+                job.error = {"code": "UserError", "message": f"Pipeline has failed child jobs. Failed nodes: /{name}."}
+                return 1
+        return 0
+
+    def _done_before(self, job: Job) -> dict[str, Any]:
+        """Nodes of the pipeline that this one is a copy of, which completed there."""
+        source = self._jobs.get(job.workspace, str(job.properties.get("sourceJobId") or "").rpartition("/")[2])
+        if source is None:
+            return {}
+        ended = {each.name: each.status for each in self._jobs.of(job.workspace, source.name)}
+        nodes: dict[str, Any] = source.properties.get("jobs") or {}
+        return {name: node for name, node in nodes.items() if ended.get(f"{source.name}-{name}") == "Completed"}
 
     async def _run_command(self, job: Job, output: Any) -> int:
         command = self._places.command(job.name, job.properties)

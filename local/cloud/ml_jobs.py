@@ -76,6 +76,7 @@ class Job:
             "experimentId": self.experiment_id,
             "status": self.status,
             "displayName": self.properties.get("displayName"),
+            "target": str(self.properties.get("computeId") or "").rpartition("/")[2] or None,
             "runType": run_type(self),
             "createdUtc": self.created,
             "startTimeUtc": self.started or None,

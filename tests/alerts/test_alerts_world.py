@@ -12,7 +12,7 @@ from tests.fakes.faults import Fault
 from tidegate.api.dead_letters import DeadLetters
 from tidegate.errors import Refused
 from tidegate.flows.jobs import job_failure
-from tidegate.flows.jobs.job_facts import JobFacts
+from tidegate.flows.jobs.job_facts import FailedStep, JobFacts
 from tidegate.references import JobRef
 
 LOG = "reading labels\nKeyError: 'label'\n"
@@ -146,13 +146,61 @@ def test_evictions_are_bounded_then_dedicated_then_an_alert() -> None:
     assert "attempt 3 of r1" in mail.text
 
 
-def test_an_evicted_step_of_a_pipeline_is_an_alert_that_says_why_it_is_not_submitted_again() -> None:
+def steps(*errors: str, compute: str = "gpu-spot") -> tuple[FailedStep, ...]:
+    return tuple(FailedStep(f"p1-{n}", f"step {n}", compute, "", error) for n, error in enumerate(errors))
+
+
+PREEMPTED = "The job was preempted"
+
+
+def test_a_pipeline_whose_steps_were_evicted_goes_on_once_and_nobody_is_woken() -> None:
     world = JobWorld()
-    world.run_ends("step-1", **{**EVICTED, "can_resubmit": False, "parent": "pipeline"})
+    world.run_ends("p1-0", error=PREEMPTED, can_resubmit=False, parent="p1")
+    world.run_ends("p1-1", error=PREEMPTED, can_resubmit=False, parent="p1")
+    world.run_ends("p1", error="Pipeline has failed child jobs.", steps=steps(PREEMPTED, PREEMPTED))
+    world.work()
+    assert [str(job) for job in world.jobs.submitted] == ["vision/p1-attempt-1"]
+    assert dict(world.jobs.runs[world.jobs.submitted[0]].tags)["tidegate.root"] == "p1"
+    assert world.email.mails == []
+
+
+@pytest.mark.parametrize(
+    ("errors", "words"),
+    [
+        ((PREEMPTED, "KeyError: 'label'"), "KeyError"),
+        (("something else", PREEMPTED), "unknown"),
+        (("KeyError: 'label'",), "KeyError"),
+    ],
+)
+def test_a_pipeline_with_a_step_that_failed_by_itself_is_an_alert(errors: tuple[str, ...], words: str) -> None:
+    world = JobWorld()
+    world.run_ends("p1", error="Pipeline has failed child jobs.", steps=steps(*errors))
     world.work()
     assert world.jobs.submitted == []
     [mail] = world.email.mails
-    assert "only a command job of its own is" in mail.text
+    assert words in mail.text
+
+
+def test_a_pipeline_goes_to_the_dedicated_computes_of_its_evicted_steps() -> None:
+    rules = dataclasses.replace(POLICY.resubmit, attempts=0, dedicated=(("gpu-spot", "gpu"), ("cpu-spot", "cpu")))
+    world = JobWorld(dataclasses.replace(POLICY, resubmit=rules))
+    both = (*steps(PREEMPTED), *steps(PREEMPTED, compute="cpu-spot"))
+    world.run_ends("p1", error="Pipeline has failed child jobs.", steps=both)
+    world.run_ends("p2", error="Pipeline has failed child jobs.", steps=(*both, *steps(PREEMPTED, compute="other")))
+    world.work()
+    [successor] = world.jobs.submitted
+    assert (successor.run, world.jobs.moved[successor]) == ("p1-attempt-1", (("gpu-spot", "gpu"), ("cpu-spot", "cpu")))
+    [mail] = world.email.mails
+    assert "p2" in mail.text
+
+
+def test_an_evicted_job_of_another_kind_is_an_alert_that_says_why_it_is_not_submitted_again() -> None:
+    world = JobWorld()
+    world.run_ends("sweep-1", **{**EVICTED, "can_resubmit": False})
+    world.work()
+    assert world.jobs.submitted == []
+    [mail] = world.email.mails
+    assert "only commands and pipelines are" in mail.text
     assert "All resubmissions are used up" not in mail.text
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from azure.core.credentials import TokenCredential
 
-from local.job_site import job_path
+from local.job_site import job_path, until
 from tests.cloud.world import LocalCloud
 from tests.contract.registries import SETTINGS
 from tidegate.adapters.azure_calls import credential
 from tidegate.adapters.machine_learning.jobs import MachineLearning
+from tidegate.adapters.machine_learning.workspaces import JOB_API
 from tidegate.errors import PermanentError, TransientError
 from tidegate.references import JobRef
 
@@ -75,7 +76,7 @@ def test_a_successor_is_the_same_job_with_its_lineage_and_once_only(jobs: Machin
     job = made(cloud)
     name = f"{job.run}-attempt-1"
     for _ in range(2):
-        assert jobs.resubmit(job, name, "gpu", (("tidegate.attempt", "1"),)) == name
+        assert jobs.resubmit(job, name, (("gpu-spot", "gpu"),), (("tidegate.attempt", "1"),)) == name
     puts = [call for call in cloud.calls(method="PUT") if call["path"].endswith(name)]
     assert len(puts) == 1
     successor = jobs.describe(JobRef("vision", name), 1000)
@@ -84,7 +85,7 @@ def test_a_successor_is_the_same_job_with_its_lineage_and_once_only(jobs: Machin
 
 
 def test_a_run_that_nobody_knows_is_refused(jobs: MachineLearning) -> None:
-    with pytest.raises(PermanentError, match="404"):
+    with pytest.raises(PermanentError, match="there is none"):
         jobs.describe(JobRef("vision", "nobody"), 10)
 
 
@@ -93,7 +94,69 @@ def test_a_pipeline_names_its_first_failing_step(jobs: MachineLearning, cloud: L
     first, _ = (made(cloud, properties={"parentJobName": pipeline.run, "displayName": f"step {n}"}) for n in (1, 2))
     facts = jobs.describe(pipeline, 10)
     assert facts.failing_child == f"step 1 ({first.run})"
+    assert [(step.name, step.compute) for step in facts.steps] == [("step 1", "gpu-spot"), ("step 2", "gpu-spot")]
+    assert facts.can_resubmit
+    assert not jobs.describe(first, 10).can_resubmit
+
+
+def test_a_pipeline_with_more_failed_steps_than_are_read_is_not_submitted_again(
+    jobs: MachineLearning, cloud: LocalCloud
+) -> None:
+    pipeline = made(cloud, properties={"jobType": "Pipeline", "command": None, "jobs": {}})
+    for number in range(21):
+        made(cloud, properties={"parentJobName": pipeline.run, "displayName": f"step {number}"})
+    facts = jobs.describe(pipeline, 10)
+    assert (len(facts.steps), facts.can_resubmit) == (20, False)
+
+
+def test_a_copy_of_a_pipeline_takes_over_what_was_done_and_runs_the_rest_elsewhere(
+    jobs: MachineLearning, cloud: LocalCloud
+) -> None:
+    spot = job_path("vision").replace("/jobs", "/computes/gpu-spot")
+    environment = job_path("vision").replace("/jobs", "/environments/plain/versions/1")
+    nodes = {
+        "prepare": {"type": "command", "command": "true", "computeId": spot, "environmentId": environment},
+        "train": {
+            "type": "command",
+            "command": "test -n $AZUREML_RUN_ID",
+            "computeId": spot,
+            "environmentId": environment,
+        },
+    }
+    settings = {"default_compute": "gpu-spot"}
+    outputs = {
+        "model": {"jobOutputType": "uri_folder", "uri": "azureml://datastores/models/paths/x"},
+        "default": {"jobOutputType": "uri_folder"},
+    }
+    own = {"jobType": "Pipeline", "command": None, "jobs": nodes, "settings": settings, "outputs": outputs}
+    pipeline = made(cloud, properties=own)
+    step = {"workspace": "vision", "name": f"{pipeline.run}-prepare", "status": "Completed"}
+    cloud.admin("POST", "jobs", {"jobs": [{**step, "properties": {**nodes["prepare"], "parentJobName": pipeline.run}}]})
+
+    name = f"{pipeline.run}-attempt-1"
+    for _ in range(2):
+        assert jobs.resubmit(pipeline, name, (("gpu-spot", "gpu"),), (("tidegate.attempt", "1"),)) == name
+    assert len([call for call in cloud.calls(method="PUT") if call["path"].endswith(name)]) == 1
+    made_again = jobs._arm.get(f"{job_path('vision')}/{name}", JOB_API, "the copy")
+    assert made_again is not None
+    sent = made_again["properties"]
+    assert sent["jobs"]["train"]["computeId"].endswith("/computes/gpu")
+    assert (sent["settings"]["default_compute"], list(sent["outputs"])) == ("gpu", ["model"])
+    assert sent["sourceJobId"].endswith(f"/jobs/{pipeline.run}")
+    assert sent["tags"] == {"team": "vision", "tidegate.attempt": "1"}
+    assert until(lambda: jobs.describe(JobRef("vision", name), 10).status == "completed", 20)
+
+
+def test_a_job_that_the_sdk_cannot_read_is_read_and_hides_no_other(jobs: MachineLearning, cloud: LocalCloud) -> None:
+    odd = {"jobType": "OfTheNextYear", "outputs": {"default": {"jobOutputType": "new"}}, "jobs": {"a": {"type": "new"}}}
+    strange = made(cloud, properties=odd, error={"code": "UserError", "message": "KeyError: 'label'"})
+    nodes = {"jobType": "Pipeline", "jobs": {"a": {"type": "command"}}}
+    broken, plain = made(cloud, properties=nodes), made(cloud)
+    facts = jobs.describe(strange, 1000)
+    assert (facts.status, facts.experiment, facts.error) == ("failed", "exp", "KeyError: 'label'")
     assert not facts.can_resubmit
+    assert jobs.describe(plain, 1000).can_resubmit
+    assert {strange, broken, plain} <= {each.job for each in jobs.ended("vision", 100)}
 
 
 def test_what_ended_is_listed(jobs: MachineLearning, cloud: LocalCloud) -> None:

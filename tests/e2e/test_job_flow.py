@@ -89,6 +89,28 @@ def test_a_run_evicted_again_goes_on_where_nobody_is_evicted(scene: Scene) -> No
     assert job["computeId"].endswith("/computes/gpu")
 
 
+def test_a_pipeline_goes_on_with_the_step_that_was_evicted(scene: Scene) -> None:
+    name = f"pipe-{uuid.uuid4().hex[:8]}"
+    place = f"azureml://datastores/models/paths/{name}"
+    spot = job_site.job_path("vision").replace("/jobs", "/computes/gpu-spot")
+    environment = job_site.job_path("vision").replace("/jobs", "/environments/plain/versions/1")
+    outputs = {"work": {"jobOutputType": "uri_folder", "mode": "ReadWriteMount", "uri": place}}
+    common = {"type": "command", "computeId": spot, "environmentId": environment, "outputs": outputs}
+    nodes = {"prepare": {**common, "command": "echo prepared"}, "train": {**common, "command": TRAINING}}
+    job_site.submit(scene.site, "vision", name, "", jobType="Pipeline", jobs=nodes, experimentName=f"exp-{name}")
+    assert job_site.until(lambda: _is(scene, f"{name}-train", "Running"), 20)
+    job_site.evict(scene.site, "vision", f"{name}-train")
+    successor = f"{name}-attempt-1"
+    assert job_site.until(lambda: _is(scene, successor, "Completed"), 40), job_site.job(scene.site, "vision", successor)
+    job, prepared = (job_site.job(scene.site, "vision", each) for each in (successor, f"{successor}-prepare"))
+    assert job is not None
+    assert prepared is not None
+    assert (job["tags"]["tidegate.root"], prepared["properties"]) == (name, {"azureml.isreused": "true"})
+    assert job_site.log(scene.site, "vision", f"{successor}-train").endswith("done\n")
+    assert job_site.job(scene.site, "vision", f"{name}-train-attempt-1") is None, "a step is not submitted by itself"
+    assert job_site.mails(scene.site, name) == []
+
+
 def test_the_next_success_of_the_experiment_is_a_mail_of_its_own(scene: Scene) -> None:
     name = f"flaky-{uuid.uuid4().hex[:8]}"
     job_site.submit(scene.site, "vision", name, "echo boom; exit 3", experimentName=name)

@@ -26,6 +26,7 @@ class FakeJobs(FakePort):
         self._clock = clock
         self.runs: dict[JobRef, JobFacts] = {}
         self.submitted: list[JobRef] = []
+        self.moved: dict[JobRef, Pairs] = {}
 
     def add(self, facts: JobFacts) -> JobFacts:
         """A run that is there."""
@@ -39,13 +40,15 @@ class FakeJobs(FakePort):
         return dataclasses.replace(self.runs[job], log=self.runs[job].log[-log_limit:])
 
     @call
-    def resubmit(self, job: JobRef, name: str, compute: str, tags: Pairs) -> str:
+    def resubmit(self, job: JobRef, name: str, moves: Pairs, tags: Pairs) -> str:
         successor = JobRef(job.workspace, name)
         if successor not in self.runs:
             before = self.runs[job]
             every = {**dict(before.tags), **dict(tags)}
             changed = dataclasses.replace(before, job=successor, status="running", tags=tuple(sorted(every.items())))
-            self.add(dataclasses.replace(changed, compute=compute or before.compute, log="", error="", error_code=""))
+            compute = dict(moves).get(before.compute, before.compute)
+            self.add(dataclasses.replace(changed, compute=compute, steps=(), log="", error="", error_code=""))
+            self.moved[successor] = moves
             self.submitted.append(successor)
         return name
 

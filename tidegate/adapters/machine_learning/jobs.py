@@ -1,12 +1,13 @@
-"""Runs of Azure Machine Learning, with azure-ai-ml: read with everything that explains them, listed, submitted again.
+"""Runs of Azure Machine Learning: read with everything that explains them, listed, submitted again.
 
-azure-ai-ml takes seconds to import, so it is imported by the first call that needs it, never by this module.
+Runs are read as the resources that they are: azure-ai-ml raises whatever comes to it for a job that its version does not know,
+and then reads none of a list. With azure-ai-ml computes and environments are looked up, and commands are submitted. It takes
+seconds to import, so the first call that needs it does, never this module.
 """
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import itertools
 import logging
 import threading
@@ -16,12 +17,16 @@ from typing import TYPE_CHECKING, Any
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+from tidegate.adapters.arm import Arm
 from tidegate.adapters.azure_calls import BOUNDED, translated
+from tidegate.adapters.machine_learning import pipeline_copies
+from tidegate.adapters.machine_learning.job_resource import JobResource
 from tidegate.adapters.machine_learning.kept_answers import KeptAnswers
 from tidegate.adapters.machine_learning.run_history import RunDetails, RunHistory
+from tidegate.adapters.machine_learning.workspaces import JOB_API
 from tidegate.errors import PermanentError
 from tidegate.flows.base import Pairs
-from tidegate.flows.jobs.job_facts import FAILED, TEST_TAG, JobFacts, Tier
+from tidegate.flows.jobs.job_facts import ENDED, TEST_TAG, JobFacts, Tier
 from tidegate.ports import EndedRun
 from tidegate.references import JobRef
 from tidegate.settings import Settings
@@ -29,7 +34,6 @@ from tidegate.settings import Settings
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-_ENDED = frozenset({"completed", "failed", "canceled"})
 _LOOK_BACK = 200
 """Runs that are looked at for the last good one of an experiment; the service cannot filter by experiment."""
 _NEWEST_FOR = 30
@@ -37,8 +41,9 @@ _NEWEST_FOR = 30
 _ASSETS_FOR = 600
 """Seconds that a compute's tier and an environment's image are known; neither changes while it has its name."""
 _CHILDREN = 1000
+_STEPS = 20
+"""Failed steps of a pipeline that are read; one with more is not submitted again by itself."""
 _GIT = ("azureml.git.", "mlflow.source.git.")
-_COMMIT = ("mlflow.source.git.commit", "azureml.git.commit")
 
 
 class MachineLearning:
@@ -47,6 +52,7 @@ class MachineLearning:
     def __init__(self, settings: Settings, credential: TokenCredential) -> None:
         self._settings = settings
         self._credential = credential
+        self._arm = Arm(credential)
         self._clients: dict[str, MLClient] = {}
         self._histories: dict[str, RunHistory] = {}
         self._newest = KeptAnswers(_NEWEST_FOR)
@@ -56,69 +62,80 @@ class MachineLearning:
 
     def close(self) -> None:
         """Give the connections back."""
+        self._arm.close()
         for history in self._histories.values():
             history.close()
 
     def describe(self, job: JobRef, log_limit: int) -> JobFacts:
-        client = self.client(job.workspace)
-        with translated_job(f"run {job}"):
-            found = client.jobs.get(job.run)
+        found = self._arm.get(self._place(job), JOB_API, f"run {job}")
+        if found is None:
+            raise PermanentError(f"run {job}: there is none")
+        read = JobResource(found)
         history = self._history(job.workspace)
         details = history.details(job)
-        experiment = str(found.experiment_name or "")
+        failed = history.failed_children(job, _CHILDREN) if read.is_pipeline else ()
+        client, compute, environment = self.client(job.workspace), read.compute, read.environment
         with translated_job(f"run {job}"):
-            children = _failing_child(client, found)
-            compute, environment = _compute(found), str(getattr(found, "environment", None) or "")
             tier = self._computes.get((job.workspace, compute), lambda: _tier(client, compute))
             image = self._environments.get((job.workspace, environment), lambda: _image(client, environment))
-            newest = self._newest.get(job.workspace, lambda: tuple(itertools.islice(client.jobs.list(), _LOOK_BACK)))
-            last_good = _last_good(newest, experiment, job.run)
+        newest = self._newest.get(job.workspace, lambda: tuple(self._listed(job.workspace, _LOOK_BACK)))
+        parent = details.parent or read.parent
         return JobFacts(
             job=job,
-            status=_status(found),
-            experiment=experiment,
-            display_name=str(found.display_name or ""),
-            owner=str(getattr(found.creation_context, "created_by", None) or ""),
+            status=read.status,
+            experiment=read.experiment,
+            display_name=read.display_name,
+            owner=read.owner,
             compute=compute,
             tier=tier,
             image=image,
-            commit=next((str(found.properties[name]) for name in _COMMIT if name in (found.properties or {})), ""),
-            parent=str(getattr(found, "parent_job_name", None) or ""),
-            failing_child=children,
-            created=getattr(found.creation_context, "created_at", None),
+            commit=read.commit,
+            parent=parent,
+            failing_child=f"{failed[0].name} ({failed[0].run})" if failed else "",
+            steps=failed[:_STEPS],
+            created=read.created,
             started=details.started,
             seconds=_seconds(details),
-            last_good=last_good,
-            studio=str(found.studio_url or ""),
+            last_good=_last_good(newest, read.experiment, job.run),
+            studio=read.studio,
             error_code=details.code,
             error=details.message,
             log=history.log(details, log_limit),
-            tags=tuple(sorted((str(name), str(value)) for name, value in (found.tags or {}).items())),
-            can_resubmit=found.type == "command" and not getattr(found, "parent_job_name", None),
+            tags=read.tags,
+            can_resubmit=not parent and (read.is_command or (read.is_pipeline and len(failed) <= _STEPS)),
         )
 
-    def resubmit(self, job: JobRef, name: str, compute: str, tags: Pairs) -> str:
+    def resubmit(self, job: JobRef, name: str, moves: Pairs, tags: Pairs) -> str:
+        successor = JobRef(job.workspace, name)
+        if self._arm.get(self._place(successor), JOB_API, f"run {name}") is not None:
+            return name  # an earlier try came through although its answer was lost
+        resource = self._arm.get(self._place(job), JOB_API, f"run {job}")
+        if resource is None:
+            raise PermanentError(f"run {job}: there is none")
+        if JobResource(resource).is_pipeline:
+            body = pipeline_copies.copy(resource, moves, tags)
+            self._arm.call("PUT", self._place(successor), JOB_API, f"run {name}", body)
+            return name
         client = self.client(job.workspace)
         with translated_job(f"run {name}", refusable=True):
-            with contextlib.suppress(ResourceNotFoundError):
-                return str(client.jobs.get(name).name)  # an earlier try came through although its answer was lost
-            successor = _successor(client.jobs.get(job.run), name, compute, tags)
-            return str(client.jobs.create_or_update(successor).name)
+            return str(client.jobs.create_or_update(_successor(client.jobs.get(job.run), name, moves, tags)).name)
 
     def ended(self, workspace: str, limit: int) -> Sequence[EndedRun]:
-        with translated_job(f"runs of {workspace}"):
-            found = [each for each in itertools.islice(self.client(workspace).jobs.list(), limit) if each is not None]
         return [
             EndedRun(
-                JobRef(workspace, str(each.name)),
-                _status(each),
-                str(each.experiment_name or ""),
-                _created(each),
-                str((each.tags or {}).get(TEST_TAG, "")),
+                JobRef(workspace, each.name), each.status, each.experiment, each.when, dict(each.tags).get(TEST_TAG, "")
             )
-            for each in found
-            if _status(each) in _ENDED
+            for each in self._listed(workspace, limit)
+            if each.status in ENDED
         ]
+
+    def _listed(self, workspace: str, limit: int) -> Iterator[JobResource]:
+        """The newest runs that are no steps. Read as they are: one job that azure-ai-ml cannot read would hide all others."""
+        place = f"{self._workspace_id(workspace)}/jobs"
+        return map(JobResource, itertools.islice(self._arm.pages(place, JOB_API, f"runs of {workspace}"), limit))
+
+    def _place(self, job: JobRef) -> str:
+        return f"{self._workspace_id(job.workspace)}/jobs/{job.run}"
 
     def client(self, workspace: str) -> MLClient:
         """The SDK's client of one workspace; made once."""
@@ -143,14 +160,17 @@ class MachineLearning:
         if workspace not in self._histories:
             with translated_job(f"workspace {workspace}"):
                 found = client.workspaces.get(workspace)
-            settings = self._settings
-            group = f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
-            identity = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
+            identity = self._workspace_id(workspace)
             self._histories[workspace] = RunHistory(identity, str(found.discovery_url or ""), self._credential)
         return self._histories[workspace]
 
+    def _workspace_id(self, workspace: str) -> str:
+        settings = self._settings
+        group = f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
+        return f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
 
-def _successor(job: Any, name: str, compute: str, tags: Pairs) -> Any:
+
+def _successor(job: Any, name: str, moves: Pairs, tags: Pairs) -> Any:
     """The same command as a job that was never submitted. Sending back a job that was read would only change its tags."""
     from azure.ai.ml import command
 
@@ -167,7 +187,7 @@ def _successor(job: Any, name: str, compute: str, tags: Pairs) -> Any:
         environment=job.environment,
         environment_variables=dict(job.environment_variables or {}),
         distribution=job.distribution,
-        compute=compute or job.compute,
+        compute=dict(moves).get(_compute(job)) or job.compute,
         inputs={key: _given(value) for key, value in (job.inputs or {}).items()},
         outputs={key: _given(value) for key, value in (job.outputs or {}).items() if key != "default"},
         identity=job.identity,
@@ -183,19 +203,6 @@ def _successor(job: Any, name: str, compute: str, tags: Pairs) -> Any:
 def _given(value: Any) -> Any:
     """The Input, Output or plain value that a job was given: what is read back wraps it, and cannot be given again."""
     return getattr(value, "_data", value)
-
-
-def _status(job: Any) -> str:
-    """In lower case; the SDK's enumeration prints as its member's name (f-string), but is the service's word."""
-    status = job.status
-    return str(getattr(status, "value", status) or "").lower()
-
-
-def _created(job: Any) -> datetime.datetime:
-    at = getattr(job.creation_context, "created_at", None)
-    if not isinstance(at, datetime.datetime):
-        return datetime.datetime.min.replace(tzinfo=datetime.UTC)
-    return at.replace(tzinfo=at.tzinfo or datetime.UTC)
 
 
 def _compute(job: Any) -> str:
@@ -225,23 +232,10 @@ def _image(client: MLClient, environment: str) -> str:
         return ""
 
 
-def _failing_child(client: MLClient, job: Any) -> str:
-    if job.type != "pipeline":
-        return ""
-    children = itertools.islice(client.jobs.list(parent_job_name=job.name), _CHILDREN)
-    failed = [each for each in children if each is not None and _status(each) in FAILED]
-    first = min(failed, key=_created, default=None)
-    return f"{first.display_name or first.name} ({first.name})" if first else ""
-
-
-def _last_good(runs: Iterable[Any], experiment: str, run: str) -> str:
-    good = (
-        each
-        for each in runs
-        if each is not None and each.name != run and each.experiment_name == experiment and _status(each) == "completed"
-    )
-    newest = max(good, key=_created, default=None)
-    return f"{newest.name} ({_created(newest):%Y-%m-%d %H:%M} UTC)" if newest else ""
+def _last_good(runs: Iterable[JobResource], experiment: str, run: str) -> str:
+    good = (each for each in runs if each.name != run and each.experiment == experiment and each.status == "completed")
+    newest = max(good, key=lambda each: each.when, default=None)
+    return f"{newest.name} ({newest.when:%Y-%m-%d %H:%M} UTC)" if newest else ""
 
 
 def _seconds(details: RunDetails) -> int:

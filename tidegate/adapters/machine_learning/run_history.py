@@ -17,6 +17,7 @@ import requests
 from azure.core.credentials import TokenCredential
 
 from tidegate.errors import PermanentError, TransientError
+from tidegate.flows.jobs.job_facts import FAILED, FailedStep
 from tidegate.references import JobRef
 
 _TIMEOUT = (4, 8)
@@ -37,6 +38,8 @@ class RunDetails:
     status: str = ""
     code: str = ""
     message: str = ""
+    parent: str = ""
+    """The run that it is a step of."""
     started: datetime.datetime | None = None
     ended: datetime.datetime | None = None
     logs: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -69,10 +72,22 @@ class RunHistory:
             status=str(body.get("status") or "").lower(),
             code=_codes(error),
             message=str(error.get("message") or ""),
+            parent=str(body.get("parentRunId") or ""),
             started=_time(body.get("startTimeUtc")),
             ended=_time(body.get("endTimeUtc")),
             logs={str(name): str(link) for name, link in _object(body.get("logFiles")).items()},
         )
+
+    def failed_children(self, job: JobRef, most: int) -> tuple[FailedStep, ...]:
+        """The steps of a pipeline that failed, the first first, among `most` steps; none where the history refuses."""
+        try:
+            body = self._get(f"/history/v1.0{self._workspace_id}/runs/{job.run}/children?$top={most}")
+        except PermanentError as refusal:
+            _log.warning("steps of run %s: %s", job, refusal)
+            return ()
+        found = [_object(each) for each in body.get("value") or ()]
+        failed = [each for each in found if str(each.get("status") or "").lower() in FAILED]
+        return tuple(_step(each) for each in sorted(failed, key=lambda each: str(each.get("createdUtc") or "")))
 
     def log(self, details: RunDetails, limit: int) -> str:
         """The end of the most telling log; empty where there is none, or it cannot be read."""
@@ -139,6 +154,15 @@ def _checked(url: str) -> str:
     if parts.scheme != "https" or not (parts.hostname or "").endswith(_SERVICE_HOSTS):
         raise PermanentError(f"run history: {parts.hostname!a} is no host of the service")
     return url
+
+
+def _step(run: Mapping[str, Any]) -> FailedStep:
+    error = _object(_object(run.get("error")).get("error"))
+    name = str(run.get("runId") or "")
+    compute = str(run.get("target") or "").rpartition("/")[2]
+    return FailedStep(
+        name, str(run.get("displayName") or name), compute, _codes(error), str(error.get("message") or "")
+    )
 
 
 def _codes(error: Mapping[str, Any]) -> str:

@@ -31,8 +31,8 @@ _NEXT_STEPS: Mapping[Cause, str] = {
 
 
 _NOT_OURS = (
-    "It is not submitted again by itself: only a command job of its own is, and this is a pipeline, one of its steps, or another "
-    "kind of job. Submit it again when capacity is back, or on a dedicated compute."
+    "It is not submitted again by itself: only commands and pipelines are, and this is another kind of job, or one with too many "
+    "failed steps. Submit it again when capacity is back, or on a dedicated compute."
 )
 
 

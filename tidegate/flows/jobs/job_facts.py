@@ -28,6 +28,17 @@ TEST_TAG = "tidegate.test"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class FailedStep:
+    """A step of a pipeline that failed."""
+
+    run: str
+    name: str
+    compute: str
+    error_code: str
+    error: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class JobFacts:
     """One run, as the workspace describes it. Text comes from outside: bounded, masked, never markup."""
 
@@ -46,6 +57,8 @@ class JobFacts:
     """The pipeline run it is a step of."""
     failing_child: str = ""
     """Of a pipeline: its first child that failed."""
+    steps: tuple[FailedStep, ...] = ()
+    """Of a pipeline: its children that failed, the first first."""
     created: datetime.datetime | None = None
     started: datetime.datetime | None = None
     seconds: int = 0
@@ -62,11 +75,16 @@ class JobFacts:
     """Where the end of its log is kept among the evidence."""
     tags: Pairs = ()
     can_resubmit: bool = False
-    """Whether it is a command of its own, which can be submitted again as it is."""
+    """Whether it is a command or a pipeline of its own, which can be submitted again as it is."""
 
     def tag(self, name: str) -> str:
         """The value of a tag; empty: it has none."""
         return dict(self.tags).get(name, "")
+
+    @property
+    def computes(self) -> tuple[str, ...]:
+        """Where what failed ran: the computes of its steps, or its own."""
+        return tuple(dict.fromkeys(step.compute for step in self.steps)) or (self.compute,)
 
     @property
     def attempt(self) -> int:

@@ -23,6 +23,7 @@ from tidegate.flows.base import (
     Explanation,
     Flow,
     Listing,
+    Pairs,
     Publish,
     Tell,
 )
@@ -159,7 +160,7 @@ class JobFailure(Flow):
     def _described(self, state: Describing, event: Answer) -> Step:
         match event:
             case RunDescribed(facts=facts):
-                return self._read(state, facts)
+                return self._read(state, dataclasses.replace(facts, experiment=facts.experiment or state.experiment))
             case CommandRefused(reason=reason):  # a run that nobody knows cannot have failed
                 return Decision(Disregarded(state.job, reason, state.attempt + 1))
             case CommandErrored(reason=reason):
@@ -176,34 +177,56 @@ class JobFailure(Flow):
             return Decision(Disregarded(state.job, f"it is {facts.status}", state.attempt + 1))
         if facts.tag(TEST_TAG):
             return Decision(Disregarded(state.job, "the test of an image", state.attempt + 1))
-        diagnosis = self.policy.diagnose(facts)
+        diagnosis = self._diagnosis(facts)
         if noise := self.policy.noise(facts):
             return Decision(Disregarded(state.job, f"known noise: {noise}", state.attempt + 1))
+        if diagnosis.cause == "eviction" and facts.parent:
+            reason = f"an evicted step; what becomes of it is said of its pipeline {facts.parent}"
+            return Decision(Disregarded(state.job, reason, state.attempt + 1))
         if diagnosis.cause == "eviction" and facts.can_resubmit:
-            compute = self._place(facts)
-            if compute is not None:
-                return self._resubmit(state, facts, diagnosis, compute)
+            moves = self._moves(facts)
+            if moves is not None:
+                return self._resubmit(state, facts, diagnosis, moves)
         return self._alert(state, facts, diagnosis)
+
+    def _diagnosis(self, facts: JobFacts) -> Diagnosis:
+        """Of a pipeline: evicted, if every step that failed was; else why the first other one failed."""
+        steps = [
+            self.policy.diagnose(dataclasses.replace(facts, error_code=step.error_code, error=step.error, log=""))
+            for step in facts.steps
+        ]
+        if steps and all(each.cause == "eviction" for each in steps):
+            return steps[0]
+        known = (each for each in steps if each.cause not in ("eviction", "unknown"))
+        return next(known, None) or self._without_eviction(facts)
 
     # Going on ------------------------------------------------------------------------------------------------------
 
-    def _place(self, facts: JobFacts) -> str | None:
-        """Where the run goes on: where it was (empty), on the dedicated compute, or nowhere (None)."""
+    def _without_eviction(self, facts: JobFacts) -> Diagnosis:
+        """Why a run failed by its own words; a pipeline whose steps failed for several reasons was not evicted."""
+        own = self.policy.diagnose(facts)
+        return Diagnosis("unknown", "", own.line) if facts.steps and own.cause == "eviction" else own
+
+    def _moves(self, facts: JobFacts) -> Pairs | None:
+        """Where the run goes on: where it was (empty), on the dedicated computes, or nowhere (None)."""
         rules = self.policy.resubmit
         if facts.attempt < rules.attempts:
-            return ""
-        return dict(rules.dedicated).get(facts.compute)  # a dedicated compute is no key: there it is not tried again
+            return ()
+        dedicated = dict(rules.dedicated)  # a dedicated compute is no key: there it is not tried again
+        if not all(compute in dedicated for compute in facts.computes):
+            return None
+        return tuple((compute, dedicated[compute]) for compute in facts.computes)
 
-    def _resubmit(self, state: Describing, facts: JobFacts, diagnosis: Diagnosis, compute: str) -> Step:
+    def _resubmit(self, state: Describing, facts: JobFacts, diagnosis: Diagnosis, moves: Pairs) -> Step:
         after = Resubmitting(facts, diagnosis, state.ended, state.attempt + 1)
         delay = min(self.policy.resubmit.backoff * 2**facts.attempt, LONGEST_BACKOFF)
-        return Decision(after, (After(delay, _resubmission(after, compute)),))
+        return Decision(after, (After(delay, _resubmission(after, moves)),))
 
     def _requested(self, state: State, event: ResubmitRequested) -> Step:
         match state:
             case Alerted(facts=facts) if facts.can_resubmit:
                 after = Resubmitting(facts, state.diagnosis, state.ended, state.attempt + 1, event.who)
-                return Decision(after, (_resubmission(after, ""),))
+                return Decision(after, (_resubmission(after, ()),))
             case _:
                 return Decision(state)
 
@@ -262,11 +285,11 @@ class JobFailure(Flow):
         return None
 
 
-def _resubmission(state: Resubmitting, compute: str) -> ResubmitRun:
+def _resubmission(state: Resubmitting, moves: Pairs) -> ResubmitRun:
     facts = state.facts
     number = facts.attempt + 1
     tags = ((ATTEMPT_TAG, str(number)), (PARENT_TAG, facts.job.run), (ROOT_TAG, facts.root))
-    return ResubmitRun(facts.job, f"{facts.root[:230]}-attempt-{number}", compute, tags, state.attempt)
+    return ResubmitRun(facts.job, f"{facts.root[:230]}-attempt-{number}", moves, tags, state.attempt)
 
 
 def _why(after: object) -> str:

@@ -66,8 +66,8 @@ class ResubmitRun:
     job: JobRef
     name: str
     """Made of the first run's name and the attempt: twice is the same run."""
-    compute: str
-    """Empty: where it ran before."""
+    moves: Pairs
+    """(compute, compute instead of it); empty: everything runs where it ran before."""
     tags: Pairs
     """Its lineage."""
     attempt: int
