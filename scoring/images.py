@@ -101,8 +101,9 @@ def _orientation(image: Any) -> int:
 def _with_channels(image: Any) -> Any:
     """A mode that can be shrunk: RGBA where there is transparency, RGB or grey otherwise; 16 bits scaled to 8."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, np.float32)
-        return Image.fromarray((values / max(255.0, float(values.max())) * 255).astype(np.uint8))
+        return Image.fromarray(
+            (np.asarray(image, np.float32) / 257).round().astype(np.uint8)
+        )  # of 65535, as PNG has it
     if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
         return image.convert("RGBA")
     return image if image.mode in {"RGB", "L"} else image.convert("RGB")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import http.server
 import json
-from typing import Any
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, Literal, override
 
 import pytest
 
-from scoring.azure_targets import Instance, Request, container_group, kubernetes, managed, start
+from scoring.azure_targets import Endpoint, Instance, Request, container_group, kubernetes, managed, start
 from scoring.deploy import DeployError, Size, Workspace, deploy
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # azure-ai-ml's own, of marshmallow
@@ -58,14 +62,92 @@ class Answer:
 
 
 class Arm:
-    """Azure Resource Manager: a group that runs when it is asked for the second time."""
+    """Azure Resource Manager: a group that is in one state from the beginning."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: str = "Succeeded") -> None:
+        self._state = state
         self.asked: list[tuple[str, str, Any]] = []
 
     def send_request(self, sent: Any) -> Answer:
         self.asked.append((sent.method, sent.url, json.loads(sent.content) if sent.content else None))
-        return Answer({"properties": {"provisioningState": "Succeeded", "ipAddress": {"fqdn": "animals.example"}}})
+        return Answer({"properties": {"provisioningState": self._state, "ipAddress": {"fqdn": "animals.example"}}})
+
+
+class Poller:
+    def __init__(self, result: Any) -> None:
+        self._result = result
+
+    def result(self) -> Any:
+        return self._result
+
+
+class Workplace:
+    """An MLClient that remembers, in order, what it was asked for, as it was in that moment."""
+
+    def __init__(self, scoring_uri: str) -> None:
+        self.asked: list[tuple[str, str, Any]] = []
+        self.online_endpoints = self.online_deployments = self
+        self._scoring_uri = scoring_uri
+
+    def begin_create_or_update(self, entity: Any) -> Poller:
+        self.asked.append((type(entity).__name__, entity.name, dict(getattr(entity, "traffic", None) or {})))
+        return Poller(SimpleNamespace(scoring_uri=self._scoring_uri))
+
+    def begin_delete(self, name: str) -> Poller:
+        self.asked.append(("delete", name, None))
+        return Poller(None)
+
+    def get_keys(self, _name: str) -> Any:
+        return SimpleNamespace(primary_key="the-key")
+
+
+@pytest.fixture
+def posted() -> Iterator[tuple[str, list[tuple[str | None, bytes]]]]:
+    """The address of a server that answers a list, and what was posted there: who asked, and what."""
+    seen: list[tuple[str | None, bytes]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append((self.headers["Authorization"], self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+        @override
+        def log_message(self, *_: object) -> None:
+            return
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/score", seen
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("target", "kind"), [("managed", "ManagedOnline"), ("aks", "KubernetesOnline")])
+def test_an_endpoint_gets_its_traffic_when_its_deployment_runs_and_is_asked_with_its_key(
+    target: Literal["managed", "aks"], kind: str, posted: tuple[str, list[tuple[str | None, bytes]]]
+) -> None:
+    address, seen = posted
+    client = Workplace(address)
+    service = start(target, request(), client=client)
+    assert isinstance(service, Endpoint)
+    assert client.asked == [
+        (f"{kind}Endpoint", "animals", {}),
+        (f"{kind}Deployment", "blue", {}),
+        (f"{kind}Endpoint", "animals", {"blue": 100}),
+    ]
+    assert service.score(b"image") == b"[]"
+    assert seen == [("Bearer the-key", b"image")]
+    service.stop()
+    assert client.asked[-1] == ("delete", "animals", None)
+
+
+@pytest.mark.parametrize("state", ["Failed", "Unhealthy"])
+def test_a_container_instance_that_fails_is_no_service(state: str) -> None:
+    with pytest.raises(RuntimeError, match=f"container group animals: {state}"):
+        start("aci", request(), client=Arm(state))
 
 
 def test_a_container_instance_is_put_awaited_and_deleted() -> None:

@@ -49,6 +49,9 @@ def _transparent() -> Image.Image:
         pytest.param(
             Image.fromarray(np.full((10, 10), 65535, np.uint16)), (255, 255, 255), (255, 255, 255), id="sixteen-bits"
         ),
+        pytest.param(
+            Image.fromarray(np.full((10, 10), 77 * 257, np.uint16)), (77, 77, 77), (77, 77, 77), id="sixteen-bits-dark"
+        ),
     ],
 )
 def test_every_kind_of_image_becomes_rgb(

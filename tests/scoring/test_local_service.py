@@ -78,6 +78,17 @@ def test_a_batch_is_answered_image_by_image(service: LocalService, export: Path)
     assert answers == [ask(service, image)[1] for image in images]
 
 
+def test_a_batch_has_at_most_sixteen_images_of_at_most_the_size_of_one(service: LocalService) -> None:
+    def batch(*images: bytes) -> bytes:
+        return json.dumps({"images": [base64.b64encode(image).decode() for image in images]}).encode()
+
+    small = pictures.png(pictures.quadrants())
+    status, answers = ask(service, batch(*[small] * 16), Content_Type="application/json")
+    assert (status, len(answers)) == (200, 16)
+    assert ask(service, batch(*[small] * 17), Content_Type="application/json")[0] == 400
+    assert ask(service, batch(bytes(8 * 2**20 + 1)), Content_Type="application/json")[0] == 413
+
+
 def _memory(service: LocalService) -> int:
     status = Path(f"/proc/{service.worker}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) * 1024

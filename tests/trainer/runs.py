@@ -18,6 +18,12 @@ SHORT = dataclasses.replace(
 """40 steps in about a second, with dropout, batch statistics, augmentation, Adam and cosine decay."""
 
 
+ORIGIN = {
+    "TRAINER_IMAGE": f"tidegatehealthy.azurecr.io/training/trainer@sha256:{7:064x}", "TRAINER_REVISION": f"{7:040x}",
+}  # fmt: skip
+"""What the image and the job say of themselves."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Undisturbed:
     config: Config
@@ -35,7 +41,7 @@ def undisturbed_run() -> Undisturbed:
     """SHORT from its start to its export; once in a test session."""
     workdir = Path(tempfile.mkdtemp(prefix="undisturbed-"))
     atexit.register(shutil.rmtree, workdir, ignore_errors=True)
-    life = live(SHORT, workdir, exports=True)
+    life = live(SHORT, workdir, exports=True, environment=ORIGIN)
     assert life.result is not None, life
     assert "digest" in life.result, life
     return Undisturbed(SHORT, workdir, life)

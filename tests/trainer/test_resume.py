@@ -64,6 +64,13 @@ def test_patience_that_was_half_spent_when_the_run_was_killed_ends_it_at_the_sam
     assert verify(tmp_path / "killed" / "export")["step"] == (history.best_epoch + 1) * STEPS_PER_EPOCH
 
 
+def test_a_checkpoint_is_due_by_the_clock_too(tmp_path: Path) -> None:
+    config = dataclasses.replace(SHORT, epochs=1, save_every_steps=10_000, save_every_seconds=0.01)
+    killed = live(config, tmp_path, (12, 0.0))
+    assert killed.result is None
+    assert 0 < live(config, tmp_path).resumed_at <= killed.reached
+
+
 STEPS_PER_EPOCH = 1280 // SHORT.batch
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import os
 import random
@@ -124,6 +125,17 @@ def test_a_machine_that_dies_anywhere_in_a_write_on_a_share_leaves_the_checkpoin
         assert len(share.names("checkpoints")) == 2
         after.publish(checkpoint(3), best=False)
         assert same(after.newest(), checkpoint(3))
+
+
+def test_of_many_that_swap_at_once_in_blob_storage_one_is_told_that_it_did(emulator: Azurite) -> None:
+    service = BlobServiceClient.from_connection_string(emulator.connection_string)
+    place = BlobPlace(service.create_container("swaps"), "run")
+    for number in range(5):
+        assert place.create(str(number), b"before")
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            words = [f"after {each}".encode() for each in range(8)]
+            told = list(pool.map(lambda word, name=str(number): place.swap(name, b"before", word), words))
+        assert [word for word, swapped in zip(words, told, strict=True) if swapped] == [place.read(str(number))]
 
 
 def test_writers_killed_at_random_moments_lose_nothing_that_was_published_and_leave_nothing_torn(
