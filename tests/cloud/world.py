@@ -135,7 +135,7 @@ def running(command: list[str], port: int, log: Path, environment: Mapping[str, 
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
     try:
-        eventually(lambda: _accepts(port), f"{command[0]} does not listen on {port}: {log.read_text()}", 40)
+        eventually(lambda: _accepts(port), f"{command[2]} does not listen on {port}; see {log}", 40)
         yield
     finally:
         process.terminate()
