@@ -41,6 +41,9 @@ param existingLogAnalyticsId string = ''
 @description('Optional. Resource id of an Application Insights component to use instead of a new one.')
 param existingApplicationInsightsId string = ''
 
+@description('Optional. Resource id of the storage account with the data instead of a new one; it needs the containers of data/state.json.')
+param existingDataAccountId string = ''
+
 @description('Optional. Days that logs are kept.')
 param logRetentionDays int = 90
 
@@ -223,6 +226,7 @@ var hasNetwork = isPrivate || (hasTraining && trainingVm)
 var hasImageTask = !empty(trainingRepositoryUrl)
 var hasKubernetes = kubernetes != 'none'
 var computeWorkspaces = deployComputes ? workspaces : []
+var existingDataWorkspaces = empty(existingDataAccountId) ? [] : workspaces
 var endpointWorkspaces = deployEndpoints ? workspaces : []
 var subscribedWorkspaces = subscribe ? workspaces : []
 var kubernetesWorkspaces = hasKubernetes ? workspaces : []
@@ -234,6 +238,7 @@ var trainingCommand = concat(['python', '-m', 'trainer'], trainingArguments)
 var logAnalyticsId = empty(existingLogAnalyticsId) ? logAnalytics!.outputs.id : existingLogAnalyticsId
 var applicationInsightsId = empty(existingApplicationInsightsId) ? applicationInsights!.outputs.id : existingApplicationInsightsId
 var keyVaultId = empty(existingKeyVaultId) ? keyVault!.outputs.id : existingKeyVaultId
+var dataAccountName = empty(existingDataAccountId) ? dataAccount!.outputs.name : last(split(existingDataAccountId, '/'))
 var keyVaultName = empty(existingKeyVaultId) ? names.keyVault : last(split(existingKeyVaultId, '/'))
 var networkId = hasNetwork && empty(existingNetworkId) ? network!.outputs.id : existingNetworkId
 var endpointSubnetId = isPrivate ? '${dnsZones!.outputs.networkId}/subnets/endpoints' : ''
@@ -343,7 +348,7 @@ module mlAccount 'modules/storage.bicep' = {
   }
 }
 
-module dataAccount 'modules/storage.bicep' = {
+module dataAccount 'modules/storage.bicep' = if (empty(existingDataAccountId)) {
   name: 'data-account'
   scope: group
   params: {
@@ -626,14 +631,11 @@ module workspace 'modules/workspace.bicep' = [for each in workspaces: {
     containerRegistryId: stagingRegistry.outputs.id
     imageBuildCompute: isPrivate ? first(map(filter(each.computes, one => one.purpose == 'cpu'), one => one.name)) ?? '' : ''
     datastores: each.datastores
-    dataAccountName: names.dataAccount
+    dataAccountName: dataAccountName
     endpointSubnetId: endpointSubnetId
     endpointLocation: location
     logAnalyticsId: logAnalyticsId
   }
-  dependsOn: [
-    dataAccount
-  ]
 }]
 
 module compute 'modules/compute.bicep' = [for (each, index) in computeWorkspaces: {
@@ -960,18 +962,17 @@ module sharedRoles 'modules/roles.bicep' = {
       'healthy-registry'
       'state-account'
       'dead-letters'
-      'data-account'
       'ml-account'
       'share-account'
       'outcomes-topic'
       'serving-identity'
-    ], empty(existingKeyVaultId) ? ['key-vault'] : [], empty(existingApplicationInsightsId) ? ['application-insights'] : [], isPrivate && empty(existingNetworkId) ? ['network'] : [])
+    ], empty(existingDataAccountId) ? ['data-account'] : [], empty(existingKeyVaultId) ? ['key-vault'] : [], empty(existingApplicationInsightsId) ? ['application-insights'] : [], isPrivate && empty(existingNetworkId) ? ['network'] : [])
     stagingRegistryName: stagingRegistry.outputs.name
     healthyRegistryName: healthyRegistry.outputs.name
     keyVaultName: last(split(keyVaultId, '/'))
     stateAccountName: stateAccount.outputs.name
     deadLetterContainer: events.deadLetterContainer
-    dataAccountName: dataAccount.outputs.name
+    dataAccountName: dataAccountName
     mlAccountName: mlAccount.outputs.name
     shareAccountName: shareAccount.outputs.name
     outcomesTopicName: outcomesTopic.outputs.name
@@ -1121,14 +1122,13 @@ module workspaceIdentityRoles 'modules/roles.bicep' = [for (each, index) in work
         type: 'ServicePrincipal'
       }
     ]
-    scopes: [
+    scopes: concat([
       'healthy-registry'
-      'data-account'
       'ml-account'
       'dead-letters'
-    ]
+    ], empty(existingDataAccountId) ? ['data-account'] : [])
     healthyRegistryName: healthyRegistry.outputs.name
-    dataAccountName: dataAccount.outputs.name
+    dataAccountName: dataAccountName
     mlAccountName: mlAccount.outputs.name
     stateAccountName: stateAccount.outputs.name
     deadLetterContainer: events.deadLetterContainer
@@ -1168,6 +1168,58 @@ module existingVaultRoles 'modules/roles.bicep' = if (!empty(existingKeyVaultId)
     keyVaultName: last(split(existingKeyVaultId, '/'))
   }
 }
+
+module existingDataRoles 'modules/roles.bicep' = if (!empty(existingDataAccountId)) {
+  name: 'tidegate-${environmentName}-data-roles'
+  scope: resourceGroup(empty(existingDataAccountId) ? subscription().subscriptionId : split(existingDataAccountId, '/')[2], empty(existingDataAccountId) ? resourceGroupName : split(existingDataAccountId, '/')[4])
+  params: {
+    environmentName: environmentName
+    builtInRoles: access.builtIn
+    grants: access.grants
+    principals: concat([
+      {
+        key: 'events-app'
+        id: eventsIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
+        key: 'api-app'
+        id: apiIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+      {
+        key: 'training'
+        id: trainingIdentity.outputs.principalId
+        type: 'ServicePrincipal'
+      }
+    ], union(groupsOfPeople, groupsOfPeople))
+    scopes: [
+      'data-account'
+    ]
+    dataAccountName: dataAccountName
+  }
+}
+
+module existingDataIdentityRoles 'modules/roles.bicep' = [for (each, index) in existingDataWorkspaces: {
+  name: 'tidegate-${environmentName}-data-roles-${each.name}'
+  scope: resourceGroup(split(existingDataAccountId, '/')[2], split(existingDataAccountId, '/')[4])
+  params: {
+    environmentName: environmentName
+    builtInRoles: access.builtIn
+    grants: access.grants
+    principals: [
+      {
+        key: 'workspace-identity'
+        id: workspace[index].outputs.principalId
+        type: 'ServicePrincipal'
+      }
+    ]
+    scopes: [
+      'data-account'
+    ]
+    dataAccountName: dataAccountName
+  }
+}]
 
 module existingInsightsRoles 'modules/roles.bicep' = if (!empty(existingApplicationInsightsId)) {
   name: 'tidegate-${environmentName}-insights-roles'

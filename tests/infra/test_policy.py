@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -59,13 +60,11 @@ QUIET = {
     "Microsoft.Insights/workbooks",
     "Microsoft.ManagedIdentity/userAssignedIdentities",
     "Microsoft.Network/natGateways",
-    "Microsoft.Network/networkInterfaces",
     "Microsoft.Network/privateDnsZones",
     "Microsoft.Network/privateEndpoints",
     "Microsoft.Resources/deployments",
     "Microsoft.Resources/resourceGroups",
     "Microsoft.Web/connections",
-    "Microsoft.Web/serverfarms",
 }
 """Types of which a resource sends no diagnostics of its own."""
 
@@ -150,6 +149,34 @@ def test_what_has_a_private_endpoint_has_no_public_address(project: Project) -> 
         assert at(found[file], "networkAcls.defaultAction") == rule, file
 
 
+def zones_of(project: Project, file: str, declared: str) -> set[str]:
+    """Texts of private DNS zones in one file, `kind` and the cloud's suffixes left as they stand."""
+    return set(re.findall(rf"{declared}'(privatelink[^\n]+)'", (INFRA / "modules" / file).read_text()))
+
+
+def test_every_private_endpoint_has_a_zone_for_its_name(project: Project) -> None:
+    made = zones_of(project, "dns-zones.bicep", "  ")
+    suffix = "${environment().suffixes.storage}"
+    made = {each.replace("${storageSuffix}", suffix) for each in made}
+    wanted: set[str] = set()
+    for path in (INFRA / "modules").glob("*.bicep"):
+        if path.name not in {"dns-zones.bicep", "private-endpoint.bicep"}:
+            wanted |= zones_of(project, path.name, " {6}")
+    storage = {f"privatelink.{kind}.{suffix}" for kind in ("blob", "file", "queue", "table")}
+
+    assert wanted - {f"privatelink.${{kind}}.{suffix}"} | storage == made
+
+
+def test_the_api_app_is_reached_by_its_private_endpoint_alone_where_there_is_one(project: Project) -> None:
+    declared = project.files[INFRA / "modules" / "function-app.bicep"].named("app")
+    assert declared is not None
+    rule = at(declared, "siteConfig.ipSecurityRestrictionsDefaultAction")
+
+    assert isinstance(rule, tree.Ternary)
+    assert tree.Name("isPrivate") in tree.walk(rule.condition)
+    assert rule.then == tree.Literal("Deny")
+
+
 def test_a_private_healthy_registry_lets_nothing_be_imported_from_it(project: Project) -> None:
     declared = project.files[INFRA / "modules" / "registry.bicep"].named("registry")
     assert declared is not None
@@ -214,6 +241,29 @@ def test_roles_are_assigned_in_one_module_and_above_the_group_in_one_other(proje
     assigning = {path.name for path, each in made(project) if kind(each) == "Microsoft.Authorization/roleAssignments"}
 
     assert assigning == {"roles.bicep", "subscription-roles.bicep"}
+
+
+def test_what_may_be_there_already_needs_built_in_roles_alone() -> None:
+    """A role that is defined in the environment's group cannot be assigned in another one."""
+    stored = json.loads((INFRA / "data" / "roles.json").read_text())
+    built_in = {each["key"] for each in stored["builtIn"]}
+    scopes = {"key-vault", "application-insights", "data-account"}
+    roles = {each["role"] for each in stored["grants"] if each["scope"] in scopes}
+
+    assert roles
+    assert roles - built_in == set()
+
+
+def test_each_resource_that_may_be_there_already_gets_its_roles_where_it_is(project: Project) -> None:
+    main = project.files[INFRA / "main.bicep"]
+    calls = [each for each in main.of_kind("module") if each.reference == "modules/roles.bicep"]
+    for parameter in ("existingKeyVaultId", "existingApplicationInsightsId", "existingDataAccountId"):
+        scoped = [
+            each.name
+            for each in calls
+            if tree.Name(parameter) in tree.walk(each.body().get("scope") or tree.Literal(None))
+        ]
+        assert scoped, parameter
 
 
 def test_every_resource_sends_its_diagnostics(project: Project) -> None:
