@@ -105,6 +105,20 @@ def test_a_gate_that_does_not_look_at_predictions_does_without_them() -> None:
     assert judge(rules, read(50, shift=1.0)) == Fine()
 
 
+@pytest.mark.parametrize(
+    ("p95", "champion", "judgement"),
+    [
+        (0.024, 0.004, Fine()),
+        (0.0241, 0.004, Worse("p95 24.1 ms of at most 24.0 ms, 20 ms above the champion's (analysis.slack)")),
+        (0.15, 0.1, Fine()),
+        (0.16, 0.1, Worse("p95 160 ms of at most 150 ms, 1.5 times the champion's (analysis.latency)")),
+    ],
+)
+def test_milliseconds_of_noise_are_no_slowness(p95: float, champion: float, judgement: Judgement) -> None:
+    rules = dataclasses.replace(RULES, slack=0.02)
+    assert judge(rules, read(50, p95=p95, champion=Traffic(1000, 5, champion))) == judgement
+
+
 def test_the_audit_shows_the_figures() -> None:
     assert figures(read(120, 3, 0.04, shift=0.125)) == (
         "challenger: 3 of 120 failed, p95 40 ms; champion: 5 of 1000 failed, p95 100 ms; 12.5% predicted differently"

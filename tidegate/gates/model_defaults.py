@@ -19,6 +19,7 @@ DEFAULT_ANALYSIS = AnalysisRules(
     shift=0.2,
     patience=30 * 60,
     expires=86400,
+    slack=0.02,
 )
 DEFAULT_SOAK = 3600
 """Seconds."""

@@ -42,7 +42,7 @@ SERVED_KEYS = ("endpoint", "target", "instance", "fit", "traffic", "analysis", "
 STAGE_KEYS = ("name", "workspace", *SERVED_KEYS, "approval", "freeze", "release")
 INSTANCE_KEYS = ("type", "count", "cpu", "memory")
 FIT_KEYS = ("memory", "latency", "startup", "size")
-ANALYSIS_KEYS = ("window", "requests", "errors", "latency", "shift", "patience", "expires")
+ANALYSIS_KEYS = ("window", "requests", "errors", "latency", "slack", "shift", "patience", "expires")
 APPROVAL_KEYS = ("quorum", "roles", "expires")
 PIPELINE_KEYS = ("project", "pipeline", "ref", "timeout")
 
@@ -172,6 +172,7 @@ def _analysis(cursor: Cursor) -> AnalysisRules:
         shift=value(keys, "shift", _share, default.shift),
         patience=value(keys, "patience", _span, default.patience),
         expires=value(keys, "expires", _span, default.expires),
+        slack=value(keys, "slack", lambda key: key.quantity(model_values.latency, "a time"), default.slack),
     )
 
 

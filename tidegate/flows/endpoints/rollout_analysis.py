@@ -77,10 +77,15 @@ def _latency(rules: AnalysisRules, read: TrafficRead) -> str:
     if before is None or read.challenger.requests < enough or before.requests < enough:
         return ""
     mine, theirs = read.challenger.p95, before.p95
-    if mine is None or theirs is None or mine <= rules.latency * theirs:
+    if mine is None or theirs is None:
         return ""
-    took, most = milliseconds(mine, rules.latency * theirs)
-    return f"p95 {took} of at most {most}, {rules.latency:g} times the champion's (analysis.latency)"
+    by_ratio, by_slack = rules.latency * theirs, theirs + rules.slack
+    if mine <= max(by_ratio, by_slack):
+        return ""
+    took, most = milliseconds(mine, max(by_ratio, by_slack))
+    if by_ratio >= by_slack:
+        return f"p95 {took} of at most {most}, {rules.latency:g} times the champion's (analysis.latency)"
+    return f"p95 {took} of at most {most}, {rules.slack * 1000:.0f} ms above the champion's (analysis.slack)"
 
 
 def _shift(rules: AnalysisRules, read: TrafficRead) -> str:

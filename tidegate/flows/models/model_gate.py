@@ -90,6 +90,8 @@ class AnalysisRules:
     """Seconds a step may stay inconclusive before the rollout pauses and people are asked."""
     expires: int
     """Seconds a pause may last before the rollout is taken back."""
+    slack: float = 0.0
+    """Seconds by which its p95 may be above the champion's whatever the ratio says: of few milliseconds, noise is a multiple."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
