@@ -21,28 +21,23 @@ _SAMPLES = 4
 
 
 class Serving(tf.Module):  # type: ignore[misc,unused-ignore]  # TensorFlow has no types
-    """Bytes of images of any size in; label probabilities out."""
+    """Bytes of images of any size in; label probabilities out: the signature `serving_default`.
+
+    Only the variables are attributes. The layers would be saved as objects too, and loading them takes as long as all the rest.
+    """
 
     def __init__(self, model: Any, label_names: tuple[str, ...]) -> None:
         super().__init__()
-        self.model = model
+        self.weights = [each.value for each in model.variables]
         self.labels = tf.constant(label_names)
-        self._side = model.input_shape[1]
+        side = model.input_shape[1]
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")])  # type: ignore[untyped-decorator,unused-ignore]  # the same
-    def serve(self, image: Any) -> dict[str, Any]:
-        """The signature `serving_default`."""
-        small = tf.image.resize(tf.cast(image, tf.float32), (self._side, self._side), antialias=True)
-        return {"probabilities": tf.nn.softmax(self.model(small, training=False)), "labels": self.labels}
+        def serve(image: Any) -> dict[str, Any]:
+            small = tf.image.resize(tf.cast(image, tf.float32), (side, side), antialias=True)
+            return {"probabilities": tf.nn.softmax(model(small, training=False)), "labels": self.labels}
 
-    def one(self) -> Any:
-        """A function of floats from 0 to 255: one image of the model's own size."""
-
-        def serve_one(image: Any) -> Any:
-            return tf.nn.softmax(self.model(image, training=False))
-
-        spec = tf.TensorSpec([1, self._side, self._side, 3], tf.float32, name="image")
-        return tf.function(serve_one, autograph=False, input_signature=[spec])
+        spec = tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")
+        self.serve = tf.function(serve, autograph=False, input_signature=[spec])
 
 
 def export(model: Any, config: Config, data: Data, facts: Mapping[str, Any], folder: Path) -> Path:
@@ -55,7 +50,7 @@ def export(model: Any, config: Config, data: Data, facts: Mapping[str, Any], fol
     part.mkdir(parents=True)
     serving = Serving(model, data.label_names)
     tf.saved_model.save(serving, str(part / "model"), signatures={"serving_default": serving.serve})
-    (part / "model.tflite").write_bytes(_lite(serving))
+    (part / "model.tflite").write_bytes(_lite(model))
     (part / "labels.json").write_text(json.dumps(data.label_names))
     samples = _samples(serving, data, part / "samples")
     (part / "samples.json").write_text(json.dumps([_request(sample, part) for sample in samples]))
@@ -71,12 +66,18 @@ def export(model: Any, config: Config, data: Data, facts: Mapping[str, Any], fol
     return folder
 
 
-def _lite(serving: Serving) -> bytes:
+def _lite(model: Any) -> bytes:
     """Floats from 0 to 255 of one image of the model's own size in, probabilities out; runs without TensorFlow.
 
     The variables are frozen here: left to itself the converter keeps them as variables that nothing fills.
     """
-    frozen = convert_variables_to_constants_v2(serving.one().get_concrete_function())
+
+    def serve_one(image: Any) -> Any:
+        return tf.nn.softmax(model(image, training=False))
+
+    spec = tf.TensorSpec([1, *model.input_shape[1:]], tf.float32, name="image")
+    function = tf.function(serve_one, autograph=False, input_signature=[spec])
+    frozen = convert_variables_to_constants_v2(function.get_concrete_function())
     converted: bytes = tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
     return converted
 
