@@ -401,6 +401,7 @@ STAGE_CHANGES: list[dict[str, Any]] = [
     {"analysis": {"requests": 1}},
     {"analysis": {"errors": "2%"}},
     {"analysis": {"latency": 2}},
+    {"analysis": {"slack": "1ms"}},
     {"analysis": {"shift": "1%"}},
     {"analysis": {"patience": "1m"}},
     {"analysis": {"expires": "1m"}},
@@ -443,7 +444,7 @@ def test_another_spelling_or_order_is_the_same_gate(tmp_path: Path) -> None:
 
 def test_no_release_changes_the_version_of_an_unchanged_gate_by_accident(tmp_path: Path) -> None:
     """Records of deliveries name it: a new default or field is worth a line in the changelog."""
-    assert one(tmp_path).version == "115fbb4a9322"
+    assert one(tmp_path).version == "7e2e93471c99"
 
 
 # The schema says the same --------------------------------------------------------------------------------------------
@@ -479,7 +480,7 @@ def test_the_defaults_in_the_schema_are_the_defaults(tmp_path: Path) -> None:
         part: {key: each["default"] for key, each in STAGE_SCHEMA[part]["properties"].items() if "default" in each}
         for part in ("fit", "analysis", "approval")
     }
-    assert (len(defaults["analysis"]), len(defaults["approval"])) == (7, 2)
+    assert (len(defaults["analysis"]), len(defaults["approval"])) == (8, 2)
     long = one_stage(tmp_path, **defaults, soak=STAGE_SCHEMA["soak"]["default"])
     assert long == one_stage(tmp_path, approval={})
     samples = MODEL_SCHEMA["serve"]["properties"]["samples"]["default"]
