@@ -399,6 +399,7 @@ module healthyRegistry 'modules/registry.bicep' = {
     tags: allTags
     sku: isPrivate ? 'Premium' : 'Standard'
     lock: true
+    acceptArmTokens: hasTraining && trainingGpuJob
     endpointSubnetId: endpointSubnetId
     logAnalyticsId: logAnalyticsId
   }

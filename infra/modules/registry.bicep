@@ -22,6 +22,9 @@ param sku string = 'Standard'
 @description('Optional. Forbid to delete the registry, and with it every promoted image.')
 param lock bool = false
 
+@description('Optional. Take tokens of the resource manager\'s audience, which can do more than open a registry. Container Apps pull with no others.')
+param acceptArmTokens bool = false
+
 @description('Optional. Let ACR Tasks of this registry through its network rules; they run outside the virtual network.')
 param allowTasks bool = false
 
@@ -49,7 +52,7 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
     networkRuleBypassAllowedForTasks: allowTasks
     policies: {
       azureADAuthenticationAsArmPolicy: {
-        status: 'disabled'
+        status: acceptArmTokens ? 'enabled' : 'disabled'
       }
       // What was promoted leaves by pulls alone; staging must let its images be imported. Standard registries have no such policy.
       exportPolicy: isPrivate ? {

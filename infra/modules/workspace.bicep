@@ -73,6 +73,8 @@ resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-12-01' = {
     systemDatastoresAuthMode: 'Identity'
     publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     v1LegacyMode: false
+    // Workspaces share an account, a vault and a registry: names of containers, secrets and images begin with the workspace's own id. It cannot be changed later.
+    enableDataIsolation: true
     // Clusters join the virtual network of the environment; Azure ML's own managed network would exclude that.
     managedNetwork: {
       isolationMode: 'Disabled'

@@ -16,7 +16,7 @@ from infra.scripts import capacity, environments
 from infra.scripts.azure_cli import AzureCliError, ask
 from infra.scripts.environments import Environment, Machines
 
-type Az = Callable[[Sequence[str]], Any]
+Az = Callable[[Sequence[str]], Any]
 """`az` with its arguments, and its answer as JSON."""
 
 SUBSCRIPTION_ACTIONS = ("Microsoft.Resources/deployments/write",)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from infra.scripts.azure_cli import ask
+from infra.scripts.azure_cli import AzureCliError, ask
 
 _VERSION = "api-version=2025-12-01"
 
@@ -27,5 +27,14 @@ def traffic(group: str, az: Callable[[Sequence[str]], Any] = ask) -> dict[str, d
     return found
 
 
+def main(group: str) -> int:
+    try:
+        sys.stdout.write(json.dumps(traffic(group)) + "\n")
+    except AzureCliError as error:
+        sys.stderr.write(f"traffic: it cannot be read, and without it endpoints would lose theirs; {error}\n")
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    print(json.dumps(traffic(sys.argv[1])))  # noqa: T201  # a program's output
+    sys.exit(main(sys.argv[1]))

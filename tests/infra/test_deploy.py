@@ -22,7 +22,7 @@ case "$*" in
     'resource list'*tsv) echo /w ;;
     'resource list'*) echo '[{"id": "/w"}]' ;;
     *'event-subscription list'*) echo "${AZ_SUBSCRIPTIONS:-0}" ;;
-    'keyvault list-deleted'*) echo "${AZ_DELETED_VAULTS:-0}" ;;
+    'keyvault list-deleted'*) [ -z "${AZ_VAULTS_FAIL:-}" ] || exit 1; echo "${AZ_DELETED_VAULTS:-0}" ;;
     'account show'*) echo '{"id": "s"}' ;;
     'lock list'*) echo /locks/l ;;
     'deployment sub validate'*query*) echo '[]' ;;
@@ -116,6 +116,24 @@ def test_destroy_asks_for_the_name(bin_folder: Path) -> None:
 def test_a_vault_that_was_deleted_with_its_environment_is_brought_back(bin_folder: Path) -> None:
     assert "recoverKeyVault=true" in run(bin_folder, DEPLOY, "validate", "dev", AZ_DELETED_VAULTS="1").calls[-1]
     assert "recoverKeyVault=false" in run(bin_folder, DEPLOY, "validate", "dev").calls[-1]
+
+
+def test_nothing_is_deployed_when_deleted_vaults_cannot_be_looked_for(bin_folder: Path) -> None:
+    """A vault of the name that is made then would be refused in the middle of the deployment."""
+    done = run(bin_folder, DEPLOY, "validate", "dev", AZ_VAULTS_FAIL="1")
+
+    assert done.code != 0
+    assert not [call for call in done.calls if "deployment sub" in call]
+
+
+def test_a_package_is_not_released_to_apps_that_are_not_there(bin_folder: Path) -> None:
+    (bin_folder / "az").write_text("#!/bin/bash\necho 'DeploymentNotFound' >&2; exit 3\n")
+
+    done = run(bin_folder, INFRA / "scripts" / "release-functions", "dev", bin_folder / "package.zip")
+
+    assert done.code == 1
+    assert "DeploymentNotFound" in done.error
+    assert "deploy it with this version first: infra/scripts/deploy deploy dev" in done.error
 
 
 @pytest.mark.parametrize("arguments", [(), ("validate",), ("explode", "dev"), ("validate", "nowhere")])

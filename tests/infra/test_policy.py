@@ -39,7 +39,11 @@ REQUIRED: dict[str, dict[str, tree.Scalar]] = {
     },
     "Microsoft.EventGrid/topics": {"disableLocalAuth": True, "minimumTlsVersionAllowed": "1.2"},
     "Microsoft.Insights/components": {"DisableLocalAuth": True},
-    "Microsoft.MachineLearningServices/workspaces": {"systemDatastoresAuthMode": "Identity", "v1LegacyMode": False},
+    "Microsoft.MachineLearningServices/workspaces": {
+        "systemDatastoresAuthMode": "Identity",
+        "v1LegacyMode": False,
+        "enableDataIsolation": True,
+    },
     "Microsoft.Web/sites": {"httpsOnly": True},
     "Microsoft.ContainerService/managedClusters": {"disableLocalAccounts": True, "enableRBAC": True},
     "Microsoft.Communication/communicationServices": {"disableLocalAuth": True},
@@ -94,7 +98,6 @@ def test_every_resource_has_the_baseline_of_its_type(resource_type: str, project
 DEEPER: dict[tuple[str, str], tree.Scalar] = {
     ("Microsoft.Storage/storageAccounts", "encryption.requireInfrastructureEncryption"): True,
     ("Microsoft.Storage/storageAccounts", "networkAcls.bypass"): "AzureServices",
-    ("Microsoft.ContainerRegistry/registries", "policies.azureADAuthenticationAsArmPolicy.status"): "disabled",
     ("Microsoft.KeyVault/vaults", "networkAcls.bypass"): "AzureServices",
     (
         "Microsoft.EventGrid/systemTopics/eventSubscriptions",
@@ -190,18 +193,37 @@ def test_a_private_healthy_registry_lets_nothing_be_imported_from_it(project: Pr
 
 
 def test_only_the_account_of_mounted_shares_may_be_opened_by_its_key(project: Project) -> None:
-    main = project.files[INFRA / "main.bicep"]
-    keyed: dict[str, tree.Expr] = {}
-    for each in main.of_kind("module"):
-        params = each.body().get("params")
-        given = params.get("allowSharedKeyAccess") if isinstance(params, tree.Object) else None
-        if given is not None:
-            keyed[each.name] = given
+    keyed = given_to_modules(project, "allowSharedKeyAccess")
     account = project.files[INFRA / "modules" / "storage.bicep"].named("allowSharedKeyAccess")
 
     assert keyed == {"shareAccount": tree.Name("hasTraining")}
     assert account is not None
     assert account.value == tree.Literal(False)
+
+
+def given_to_modules(project: Project, parameter: str) -> dict[str, tree.Expr]:
+    """Module of main.bicep -> what it gives to a parameter, of those that give it."""
+    found: dict[str, tree.Expr] = {}
+    for each in project.files[INFRA / "main.bicep"].of_kind("module"):
+        params = each.body().get("params")
+        given = params.get(parameter) if isinstance(params, tree.Object) else None
+        if given is not None:
+            found[each.name] = given
+    return found
+
+
+def test_only_where_container_apps_pull_does_a_registry_take_tokens_of_the_resource_manager(project: Project) -> None:
+    file = project.files[INFRA / "modules" / "registry.bicep"]
+    registry, accept = file.named("registry"), file.named("acceptArmTokens")
+    assert registry is not None
+    assert accept is not None
+    status = at(registry, "policies.azureADAuthenticationAsArmPolicy.status")
+
+    assert status == tree.Ternary(tree.Name("acceptArmTokens"), tree.Literal("enabled"), tree.Literal("disabled"))
+    assert accept.value == tree.Literal(False)
+    assert given_to_modules(project, "acceptArmTokens") == {
+        "healthyRegistry": tree.Binary("&&", tree.Name("hasTraining"), tree.Name("trainingGpuJob"))
+    }
 
 
 def test_keys_are_read_in_two_places_that_put_them_into_the_vault(project: Project) -> None:
