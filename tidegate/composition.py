@@ -169,7 +169,7 @@ def make(environ: Mapping[str, str], work_queue: str) -> Runtime:
     effects = Effects(registry, tests, evidence, topic, clock, around_jobs, around_models)
     records = Records(flows(healthy, alerts), outside.store, CODEC, clock)
     announce = functools.partial(outcome_alerts.alert_of, policy=alerts)
-    runner = Runner(records, queue, evidence, effects, new_id, announce)
+    runner = Runner(records, queue, evidence, effects, new_id, announce, outside.span)
     intake = Intake(staging, healthy, gates, runner, evidence, topic, clock, settings.watched, jobs, models.models)
     promotions = Promotions(staging, healthy, gates, runner, registry, tests, evidence, clock)
     people = _people(settings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from tidegate.flows.alerts.alert_mail import Mail
@@ -365,6 +366,13 @@ class Clock(Protocol):
 
     def now(self) -> datetime.datetime:
         """Aware, UTC."""
+
+
+class Spans(Protocol):
+    """Tells telemetry what is being done about a record, and how long it takes."""
+
+    def __call__(self, key: str, name: str, /) -> AbstractContextManager[None]:
+        """Around what is done."""
 
 
 class CarryOut(Protocol):

@@ -10,6 +10,7 @@ command may run twice, and every write of a record names the version it was read
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -18,7 +19,7 @@ from collections.abc import Callable
 
 from tidegate.errors import MalformedEvent, StateConflict, TransientError
 from tidegate.flows.base import CommandErrored, Publish, Tell
-from tidegate.ports import AuditRow, CarryOut, Evidence, WorkQueue
+from tidegate.ports import AuditRow, CarryOut, Evidence, Spans, WorkQueue
 from tidegate.records import Entry, Lease, ListRecord, Record, Records, delay, next_entry, record_id
 
 LEASE = datetime.timedelta(seconds=30)
@@ -48,12 +49,17 @@ class Runner:
     new_id: Callable[[], str]
     announce: Callable[[Publish], Tell[object] | None] = lambda _news: None
     """Whom news of a flow concerns within the installation: the alerts."""
+    span: Spans = lambda _key, _name: contextlib.nullcontext()
 
     def deliver(self, key: str, event: object, *, wake: bool = True) -> None:
         """Let the record decide on the event. When this returns, nothing about it can be lost.
 
         Twice: the second changes nothing. `wake`: send the message that starts the work; else the caller works on the record.
         """
+        with self.span(key, type(event).__name__):
+            self._deliver(key, event, wake=wake)
+
+    def _deliver(self, key: str, event: object, *, wake: bool) -> None:
         records = self.records
         for _ in range(CONFLICTS):
             record, etag = records.load(key)
@@ -156,21 +162,25 @@ class _Worker:
 
     def _carry_out(self, key: str, record: Record, entry: Entry) -> object | None:
         try:
-            match entry.command:
-                case ListRecord():
-                    self.runner.records.list(key, record)
-                    return None
-                case Tell(key=other, event=event):
-                    self.runner.deliver(other, event, wake=False)
-                    self.drain(other, from_message=False)
-                    return None
-                case Publish() as news:
-                    self._announce(news)
-                    return self.runner.carry_out(news)
-                case command:
-                    return self.runner.carry_out(command)
+            with self.runner.span(key, type(entry.command).__name__):
+                return self._carried_out(key, record, entry.command)
         except TransientError as error:
             return self._try_later(key, entry, error)
+
+    def _carried_out(self, key: str, record: Record, command: object) -> object | None:
+        match command:
+            case ListRecord():
+                self.runner.records.list(key, record)
+                return None
+            case Tell(key=other, event=event):
+                self.runner.deliver(other, event, wake=False)
+                self.drain(other, from_message=False)
+                return None
+            case Publish() as news:
+                self._announce(news)
+                return self.runner.carry_out(news)
+            case _:
+                return self.runner.carry_out(command)
 
     def _announce(self, news: Publish) -> None:
         """Deliver it where it concerns; that record's own message does the rest, so nothing waits for an alert."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import override
 
 import pytest
@@ -102,6 +103,24 @@ def test_every_transition_is_audited_once_in_order() -> None:
     assert [row.after for row in rows][:3] == ["Inspecting", "Testing", "Testing"]
     assert all(after.before == before.after for before, after in itertools.pairwise(rows))
     assert rows[-1].after == "Promoted"
+
+
+def test_every_event_and_command_of_a_record_is_a_span_of_its_own() -> None:
+    world, seen = World(), list[tuple[str, str]]()
+
+    @contextlib.contextmanager
+    def span(key: str, name: str) -> Iterator[None]:
+        seen.append((key, name))
+        yield
+
+    world.runner = dataclasses.replace(world.runner, span=span)
+    key = pushed(world)
+    world.run()
+    mine = [name for each, name in seen if each == key]
+    assert mine[0] == "ImagePushed"
+    for name in ("InspectImage", "StartImageTest", "ImportImage", "AttachRecord"):
+        assert name in mine, mine
+    assert {each.partition(":")[0] for each, _ in seen} == {"image-promotion", "tag-ownership"}
 
 
 def test_the_list_shows_the_end() -> None:

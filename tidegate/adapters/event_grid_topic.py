@@ -9,6 +9,7 @@ from azure.core.credentials import TokenCredential
 from azure.eventgrid import EventGridPublisherClient
 
 from tidegate.adapters.azure_calls import BOUNDED, translated
+from tidegate.adapters.telemetry import traceparent
 from tidegate.errors import TransientError
 from tidegate.ports import Outcome
 from tidegate.settings import Settings
@@ -39,8 +40,13 @@ class EventGridTopic:
             self._client.send(self._cloud_event(outcome), **BOUNDED)
 
     def _cloud_event(self, outcome: Outcome) -> dict[str, Any]:
-        """CloudEvents 1.0; its source names the installation by the registry that it fills."""
+        """CloudEvents 1.0; its source names the installation by the registry that it fills.
+
+        `traceparent` is the extension for distributed tracing (cloudevents/spec, extensions/distributed-tracing).
+        """
+        trace = traceparent()
         return {
+            **({"traceparent": trace} if trace else {}),
             "specversion": "1.0",
             "id": outcome.id,
             "source": self._source,

@@ -18,6 +18,7 @@ from tidegate.adapters.storage.blob_evidence import BlobEvidence
 from tidegate.adapters.storage.storage_account import storage
 from tidegate.adapters.storage.storage_queue import StorageQueue
 from tidegate.adapters.storage.table_state import TableState
+from tidegate.adapters.telemetry import spans
 from tidegate.ports import (
     AlertEmail,
     Clock,
@@ -27,6 +28,7 @@ from tidegate.ports import (
     Jobs,
     OutcomeTopic,
     Secrets,
+    Spans,
     StateStore,
     WorkQueue,
 )
@@ -47,6 +49,7 @@ class Services:
     secrets: Secrets
     email: AlertEmail
     around_models: ModelServices
+    span: Spans
 
 
 def services(environ: Mapping[str, str], settings: Settings, work_queue: str, clock: Clock) -> Services:
@@ -66,4 +69,5 @@ def services(environ: Mapping[str, str], settings: Settings, work_queue: str, cl
         secrets=secrets,
         email=AlertWorkflow(settings, secrets),
         around_models=model_services(settings, identity, secrets, clock),
+        span=spans(environ, identity),
     )

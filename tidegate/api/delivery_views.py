@@ -18,6 +18,7 @@ from tidegate.flows.endpoints.endpoint_states import EndpointBook, Rollout, cour
 from tidegate.flows.models.model_facts import ModelFacts, Weights
 from tidegate.flows.models.model_gate import Stage
 from tidegate.ports import Summary
+from tidegate.traces import trace_id
 
 
 def entry_json(summary: Summary) -> dict[str, Any]:
@@ -53,6 +54,7 @@ def delivery_json(found: DeliveryFound) -> dict[str, Any]:
         "champion": delivery.champion.name if delivery and delivery.champion else None,
         "requests": [request_json(request) for request in delivery.requests] if delivery else [],
         "stages": [_stage_json(found, delivery, stage) for stage in delivery.gate.stages] if delivery else [],
+        "trace": trace_id(found.summary.key),
         "history": [audit_json(row) for row in found.history],
     }
 

@@ -12,6 +12,7 @@ from tidegate.flows.base import Request
 from tidegate.flows.images.image_states import Unseen
 from tidegate.flows.images.promotion_record import Verdict
 from tidegate.ports import AuditRow, Parked, Summary
+from tidegate.traces import trace_id
 
 
 def summary_json(summary: Summary) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def promotion_json(promotion: Promotion) -> dict[str, Any]:
         "override": request_json(state.work.override) if state.work.override else None,
         "verdict": _verdict_json(verdict) if verdict else None,
         "record": getattr(state, "record", None),
+        "trace": trace_id(promotion.summary.key),
         "history": [audit_json(row) for row in promotion.history],
     }
 

@@ -74,6 +74,7 @@ class MachineLearning:
         history = self._history(job.workspace)
         details = history.details(job)
         failed = history.failed_children(job, _CHILDREN) if read.is_pipeline else ()
+        logged = history.details(JobRef(job.workspace, failed[0].run)) if failed else details
         client, compute, environment = self.client(job.workspace), read.compute, read.environment
         with translated_job(f"run {job}"):
             tier = self._computes.get((job.workspace, compute), lambda: _tier(client, compute))
@@ -100,7 +101,7 @@ class MachineLearning:
             studio=read.studio,
             error_code=details.code,
             error=details.message,
-            log=history.log(details, log_limit),
+            log=history.log(logged, log_limit),
             tags=read.tags,
             can_resubmit=not parent and (read.is_command or (read.is_pipeline and len(failed) <= _STEPS)),
         )

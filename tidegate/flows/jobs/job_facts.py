@@ -70,7 +70,7 @@ class JobFacts:
     error_code: str = ""
     error: str = ""
     log: str = ""
-    """The end of its log."""
+    """The end of its log; of a pipeline: of its first step that failed, whose log says why."""
     log_name: str = ""
     """Where the end of its log is kept among the evidence."""
     tags: Pairs = ()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 from typing import assert_never, override
 
 from tidegate.flows.alerts import incident
@@ -178,7 +179,7 @@ class JobFailure(Flow):
         if facts.tag(TEST_TAG):
             return Decision(Disregarded(state.job, "the test of an image", state.attempt + 1))
         diagnosis = self._diagnosis(facts)
-        if noise := self.policy.noise(facts):
+        if noise := self._noise(facts):
             return Decision(Disregarded(state.job, f"known noise: {noise}", state.attempt + 1))
         if diagnosis.cause == "eviction" and facts.parent:
             reason = f"an evicted step; what becomes of it is said of its pipeline {facts.parent}"
@@ -191,21 +192,26 @@ class JobFailure(Flow):
 
     def _diagnosis(self, facts: JobFacts) -> Diagnosis:
         """Of a pipeline: evicted, if every step that failed was; else why the first other one failed."""
+        logs = itertools.chain((facts.log,), itertools.repeat(""))  # the log is the first step's
         steps = [
-            self.policy.diagnose(dataclasses.replace(facts, error_code=step.error_code, error=step.error, log=""))
-            for step in facts.steps
+            self.policy.diagnose(dataclasses.replace(facts, error_code=step.error_code, error=step.error, log=log))
+            for step, log in zip(facts.steps, logs, strict=False)
         ]
         if steps and all(each.cause == "eviction" for each in steps):
             return steps[0]
         known = (each for each in steps if each.cause not in ("eviction", "unknown"))
         return next(known, None) or self._without_eviction(facts)
 
-    # Going on ------------------------------------------------------------------------------------------------------
+    def _noise(self, facts: JobFacts) -> str | None:
+        """Known noise in the log; that of one step says nothing of the others that failed."""
+        return self.policy.noise(facts) if len(facts.steps) < 2 else None
 
     def _without_eviction(self, facts: JobFacts) -> Diagnosis:
         """Why a run failed by its own words; a pipeline whose steps failed for several reasons was not evicted."""
         own = self.policy.diagnose(facts)
         return Diagnosis("unknown", "", own.line) if facts.steps and own.cause == "eviction" else own
+
+    # Going on ------------------------------------------------------------------------------------------------------
 
     def _moves(self, facts: JobFacts) -> Pairs | None:
         """Where the run goes on: where it was (empty), on the dedicated computes, or nowhere (None)."""
