@@ -90,6 +90,9 @@ param apiKeys string = ''
 @description('Optional. App settings of both apps that are secrets of the vault, as Key Vault references: name of the setting -> name of the secret.')
 param vaultSettings object = {}
 
+@description('Optional. Whether one instance of each event function is kept warm; without it the first event after a pause waits for a start.')
+param keepWarm bool = true
+
 @description('Optional. Whether the functions are deployed by now, so that events can be sent to them. The first deployment of an environment leaves it off.')
 param subscribe bool = false
 
@@ -551,7 +554,7 @@ module eventsApp 'modules/function-app.bicep' = {
     vaultSettings: vaultSettings
     vaultName: keyVaultName
     disabledFunctions: functions.api
-    alwaysReadyFunctions: functions.alwaysReady
+    alwaysReadyFunctions: keepWarm ? functions.alwaysReady : []
     callersTag: 'AzureEventGrid'
     subnetId: isPrivate ? '${networkId}/subnets/functions' : ''
     logAnalyticsId: logAnalyticsId

@@ -110,7 +110,8 @@ def _machine_problems(environment: Environment, subscription: str, az: Az) -> It
             usages = _cluster_usages(location, subscription, az)
             yield from capacity.cluster_quota_problems(clusters, offered, usages)
     if attached := environment.attached_cluster:
-        cluster = az(["aks", "show", "--ids", attached])
+        _, _, of, _, group, *_, name = attached.split("/")
+        cluster = az(["aks", "show", "--subscription", of, "--resource-group", group, "--name", name])
         yield from capacity.pool_problems(cluster, _offered(cluster["location"], az), environment.minimum_cores)
 
 

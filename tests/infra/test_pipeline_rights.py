@@ -104,7 +104,13 @@ def questions(*, there: bool) -> set[str]:
 
     environment = environments.read("pro")
     more = {"trainingGpuJob": True, "trainingImage": "i", "existingNetworkId": "/v"}
-    environment.parameters.update(more | {"kubernetes": "attach", "existingKubernetesId": "/c"})
+    environment.parameters.update(
+        more
+        | {
+            "kubernetes": "attach",
+            "existingKubernetesId": "/subscriptions/s/resourceGroups/g/providers/p/managedClusters/c",
+        }
+    )
     list(preflight.problems(environment, az))
     traffic.traffic("g", az)
     return asked

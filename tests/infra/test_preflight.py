@@ -226,6 +226,9 @@ def test_a_network_that_lacks_a_subnet_is_found() -> None:
     assert list(found) == ["network vnet: there is no subnet jobs"]
 
 
+AKS = "/subscriptions/s/resourceGroups/k/providers/Microsoft.ContainerService/managedClusters/theirs"
+
+
 def pool(cores_label: str = "inference", count: int = 3, **more: Any) -> dict[str, Any]:
     return {"vmSize": "Standard_D4s_v5", "count": count, "nodeLabels": {"workload": cores_label}, **more}
 
@@ -244,10 +247,16 @@ def test_a_cluster_that_is_attached_has_the_cores_that_production_needs(
     pools: list[dict[str, Any]], problem: str
 ) -> None:
     environment = environments.read("pro")
-    environment.parameters.update({"kubernetes": "attach", "existingKubernetesId": "/subscriptions/s/c"})
+    environment.parameters.update({"kubernetes": "attach", "existingKubernetesId": AKS})
     cluster = {"name": "theirs", "location": "westeurope", "agentPoolProfiles": pools}
 
-    found = list(preflight.problems(environment, lambda each: cluster if each[0] == "aks" else healthy(each)))
+    def az(arguments: Sequence[str]) -> Any:
+        if arguments[0] != "aks":
+            return healthy(arguments)
+        assert list(arguments[2:]) == ["--subscription", "s", "--resource-group", "k", "--name", "theirs"]
+        return cluster
+
+    found = list(preflight.problems(environment, az))
 
     assert len(found) == bool(problem)
     assert problem in "".join(found)

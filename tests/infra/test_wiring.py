@@ -63,8 +63,29 @@ def test_every_subscription_names_a_function_with_an_event_trigger() -> None:
     assert named == triggers
 
 
-def test_what_stays_warm_takes_events() -> None:
-    assert set(data("functions")["alwaysReady"]) <= {each["function"] for each in data("events")["subscriptions"]}
+def test_what_stays_warm_is_what_takes_events(project: Project) -> None:
+    kept = given_to_app(project, "alwaysReadyFunctions")
+
+    assert set(data("functions")["alwaysReady"]) == {each["function"] for each in data("events")["subscriptions"]}
+    assert kept == {
+        "eventsApp": tree.Ternary(
+            tree.Name("keepWarm"), tree.Member(tree.Name("functions"), "alwaysReady"), tree.Array(())
+        )
+    }
+    assert parameters(INFRA / "main.parameters.pro.json")["keepWarm"] is True
+
+
+def given_to_app(project: Project, parameter: str) -> dict[str, tree.Expr]:
+    """What each of the two apps is given, of those that are given it."""
+    found: dict[str, tree.Expr] = {}
+    for name in ("eventsApp", "apiApp"):
+        declared = project.files[INFRA / "main.bicep"].named(name)
+        assert declared is not None
+        params = declared.body().get("params")
+        assert isinstance(params, tree.Object)
+        if (given := params.get(parameter)) is not None:
+            found[name] = given
+    return found
 
 
 def test_alert_queries_name_functions_that_exist() -> None:
