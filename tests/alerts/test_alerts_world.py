@@ -11,6 +11,7 @@ from tests.alerts.world import POLICY, JobWorld
 from tests.fakes.faults import Fault
 from tidegate.api.dead_letters import DeadLetters
 from tidegate.errors import Refused
+from tidegate.flows.alerts.alert_policy import Route
 from tidegate.flows.jobs import job_failure
 from tidegate.flows.jobs.job_facts import FailedStep, JobFacts
 from tidegate.references import JobRef
@@ -179,6 +180,30 @@ def test_a_pipeline_with_a_step_that_failed_by_itself_is_an_alert(errors: tuple[
     assert world.jobs.submitted == []
     [mail] = world.email.mails
     assert words in mail.text
+
+
+def test_a_pipeline_and_its_step_fail_for_one_reason_and_are_one_mail() -> None:
+    routes = (Route("memory", ("m@team.example",), causes=("memory",)), *POLICY.routes)
+    world = JobWorld(dataclasses.replace(POLICY, routes=routes))
+    error, log = "User process exited with status code 1", "torch.cuda.OutOfMemoryError: CUDA out of memory."
+    world.run_ends("p1-0", error=error, log=log, can_resubmit=False, parent="p1")
+    world.run_ends("p1", error="Pipeline has failed child jobs.", log=log, steps=steps(f"UserError: {error}"))
+    world.work()
+    [mail] = world.email.mails
+    assert mail.to == ("m@team.example",)
+    assert "All of it: p1-0, p1" in mail.text
+    assert f"Why:  {log}" in mail.text
+
+
+@pytest.mark.parametrize(("others", "mails"), [((), 0), (("KeyError: 'label'",), 1)])
+def test_known_noise_of_a_step_is_that_of_its_pipeline_only_if_no_other_step_failed(
+    others: tuple[str, ...], mails: int
+) -> None:
+    world = JobWorld(dataclasses.replace(POLICY, ignore=("known noise",)))
+    failed = steps("UserError: exited with status code 1", *others)
+    world.run_ends("p1", error="Pipeline has failed child jobs.", log="known noise", steps=failed)
+    world.work()
+    assert len(world.email.mails) == mails
 
 
 def test_a_pipeline_goes_to_the_dedicated_computes_of_its_evicted_steps() -> None:
