@@ -54,6 +54,7 @@ def main() -> None:
     for line in sys.stdin:
         server = os.fork()
         if server == 0:
+            answers.close()
             _end_with(parent, signal.SIGTERM)
             _become_server(**json.loads(line))
         answers.write(f"{server}\n")

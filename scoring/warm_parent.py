@@ -87,8 +87,8 @@ class WarmParent:
 
     def close(self) -> None:
         """End it, and with it every server that it forked and that has not ended. Idempotent."""
-        self._process.kill()
-        self._process.communicate()
+        with self._process:  # closes the pipes, and waits
+            self._process.kill()
 
     def _fork(self, log: Path, ready: Path, end: float) -> int:
         asked, told = self._process.stdin, self._process.stdout
