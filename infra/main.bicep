@@ -75,7 +75,7 @@ param alertTransport string = 'office365'
 @description('Required. Budget a month, in the currency of the subscription.')
 param budgetAmount int
 
-@description('Required. First day of the budget\'s first month, for example 2026-12-01.')
+@description('Required. First day of the budget\'s first month, for example 2026-12-01: of the month of the first deployment or a later one, and never changed.')
 param budgetStartDate string
 
 @description('Optional. Client id of the Entra app registration that people sign in with; empty: the API app is made but refuses every caller.')

@@ -151,9 +151,12 @@ resource runners 'Microsoft.ContainerService/managedClusters/agentPools@2025-10-
     vnetSubnetID: empty(subnetId) ? null : subnetId
     nodeLabels: {
       workload: 'runners'
+      'kubernetes.azure.com/scalesetpriority': 'spot'
     }
+    // Azure puts the second taint and the second label on spot nodes itself: a template without them would take them off again.
     nodeTaints: [
       'workload=runners:NoSchedule'
+      'kubernetes.azure.com/scalesetpriority=spot:NoSchedule'
     ]
   }
   dependsOn: [

@@ -178,5 +178,12 @@ def test_gitlab_values_send_builds_to_the_pool_of_the_cluster() -> None:
     cluster = (INFRA / "modules" / "kubernetes.bicep").read_text()
 
     assert 'workload = "runners"' in values
-    assert "'workload=runners:NoSchedule'" in cluster
-    assert '"workload=runners" = "NoSchedule"' in values
+    tolerated = set(re.findall(r'"([\w./]+=\w+)" = "NoSchedule"', values))
+    assert (
+        tolerated
+        == set(re.findall(r"'([\w./]+=\w+):NoSchedule'", cluster))
+        == {
+            "workload=runners",
+            "kubernetes.azure.com/scalesetpriority=spot",
+        }
+    )

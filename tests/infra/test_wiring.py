@@ -98,6 +98,25 @@ def test_alert_queries_name_functions_that_exist() -> None:
     assert triggers <= set(registered())
 
 
+def test_the_workbook_asks_for_tables_of_the_workspace_and_functions_that_exist() -> None:
+    queries = [
+        item["content"]["query"] for item in data("operations.workbook")["items"] if "query" in item.get("content", {})
+    ]
+    named = {name for each in queries for name in re.findall(r"OperationName == '(\w+)'", each)}
+    tables = {re.split(r"\W", each.strip(), maxsplit=1)[0] for each in queries}
+
+    assert len(queries) > 3
+    assert named <= set(registered())
+    assert tables <= {
+        "AppRequests",
+        "AppTraces",
+        "AppExceptions",
+        "StorageBlobLogs",
+        "AzureDiagnostics",
+        "AzureMetrics",
+    }
+
+
 def settings_of(project: Project, *names: str) -> dict[str, tree.Expr]:
     """Members of object variables, and of objects that calls of union() add, in one file."""
     found: dict[str, tree.Expr] = {}
