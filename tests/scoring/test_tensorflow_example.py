@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from scoring.deploy import deploy
 from scoring.models import saved_model
 from scoring.service import detections
+from tests.scoring.scripts import loaded
 from tests.trainer.runs import undisturbed_run
 
 _SCRIPT = Path(__file__).parents[2] / "scoring" / "examples" / "classifier_tensorflow" / "score.py"
-
-
-def loaded(script: Path) -> ModuleType:
-    """A scoring script as the inference server imports it."""
-    spec = importlib.util.spec_from_file_location("score", script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_answers_are_those_of_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
