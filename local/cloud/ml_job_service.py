@@ -207,11 +207,14 @@ class _JobService:
             job.started = now()
             await self._change(job, "Running")
             is_pipeline = job.properties.get("jobType") == "Pipeline"
-            code = await (self._run_pipeline(job) if is_pipeline else self._run_command(job, output.feed))
+            async with asyncio.timeout(job.limit):
+                code = await (self._run_pipeline(job) if is_pipeline else self._run_command(job, output.feed))
             status = "Completed" if code == 0 else "Failed"
             if code and not is_pipeline:
                 words = f"Execution failed. User process exited with status code {code}. Please check the log for more."
                 job.error = {"code": "UserError", "message": words}
+        except TimeoutError:
+            status = "Canceled"
         except asyncio.CancelledError:
             status = self._ended_by_others(job)
         except ImageMissingError as error:

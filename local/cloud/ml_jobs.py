@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from local import world
 from local.cloud.state import StateFile
 
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?\Z")
 FINAL = frozenset({"Completed", "Failed", "Canceled"})
 
 
@@ -36,6 +38,17 @@ class Job:
     @property
     def experiment_id(self) -> str:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.workspace}/{self.experiment}"))
+
+    @property
+    def limit(self) -> int | None:
+        """Seconds that it may run (`limits.timeout`, an ISO 8601 duration as azure-ai-ml writes it); None: any time."""
+        found = _DURATION.match(str((self.properties.get("limits") or {}).get("timeout") or ""))
+        seconds = (
+            sum(int(part or 0) * unit for part, unit in zip(found.groups(), (86400, 3600, 60, 1), strict=True))
+            if found
+            else 0
+        )
+        return seconds or None
 
     @property
     def parent(self) -> str:

@@ -61,7 +61,7 @@ def made(cloud: LocalCloud, **job: Any) -> JobRef:
 
 
 def test_a_run_is_read_with_what_explains_it(jobs: MachineLearning, cloud: LocalCloud) -> None:
-    good = made(cloud, status="Completed")
+    good, _ = made(cloud, status="Completed"), made(cloud, status="Completed", properties={"experimentName": "other"})
     job = made(cloud, error={"code": "UserError", "message": "preempted", "innerError": {"code": "JobPreempted"}})
     facts = jobs.describe(job, 1000)
     assert (facts.status, facts.experiment, facts.display_name) == ("failed", "exp", "Litter")

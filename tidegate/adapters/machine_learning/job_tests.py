@@ -18,12 +18,14 @@ from azure.core.exceptions import HttpResponseError
 from tidegate.adapters.machine_learning.jobs import MachineLearning, translated_job
 from tidegate.errors import PermanentError
 from tidegate.flows.images.image_gate import ImageTest
-from tidegate.flows.jobs.job_facts import TEST_TAG
+from tidegate.flows.jobs.job_facts import TEST_TAG, JobFacts
 from tidegate.ports import Call, ImageTests, TestErrored, TestFailed, TestPassed, TestRunning, TestStatus
 from tidegate.references import ImageRef, JobRef
 
 PREFIX = "azure-ml."
 _RUN = re.compile(r"azure-ml\.([a-z0-9][a-z0-9_-]{1,32})\.([A-Za-z0-9_-]{1,255})\Z")
+_TIMEOUT_TAG = "tidegate.timeout"
+"""Tag of a test: seconds that its command may take."""
 _VERDICT = re.compile(r"status code (\d+)|exit(?:ed)?(?: with)?(?: status)?(?: code)? (\d+)", re.IGNORECASE)
 
 
@@ -65,7 +67,7 @@ class JobTests:
             case "failed":
                 return _verdict(facts.error, facts.error_code)
             case "canceled":
-                return TestErrored(f"run {run} was cancelled")
+                return _cancelled(facts)
             case _:
                 return TestRunning()
 
@@ -134,7 +136,7 @@ def _job(name: str, image: ImageRef, test: ImageTest, compute: str) -> Any:
         name=name,
         display_name=f"Test of {image.repository}",
         experiment_name="tidegate-image-tests",
-        tags={TEST_TAG: str(image)},
+        tags={TEST_TAG: str(image), _TIMEOUT_TAG: str(test.timeout)},
         command=shlex.join(test.command),
         environment=Environment(name=f"image-{image.digest[7:19]}", version="1", image=_address(image)),
         environment_variables=dict(test.environment),
@@ -151,6 +153,14 @@ def _address(image: ImageRef) -> str:
 def _job_of(run: str) -> JobRef | None:
     found = _RUN.match(run)
     return JobRef(found[1], found[2]) if found else None
+
+
+def _cancelled(facts: JobFacts) -> TestFailed | TestErrored:
+    """Azure ML cancels a job that reaches its limit; people and evictions cancel sooner (unverified: in which words)."""
+    limit = facts.tag(_TIMEOUT_TAG)
+    if limit.isdecimal() and facts.seconds >= int(limit):
+        return TestFailed(f"the command did not end within {limit} s")
+    return TestErrored(f"run {facts.job.run} was cancelled")
 
 
 def _verdict(error: str, code: str) -> TestFailed | TestErrored:
