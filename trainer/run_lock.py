@@ -2,6 +2,9 @@
 
 On the same machine a dead owner is known at once, by its process. Of another machine only this is known: a lease that did not
 change for `STALE_AFTER` seconds, by the clock of whoever watches it, has no owner. Clocks of two machines are never compared.
+
+Whose lease it is says its token, never the answer to a write: an answer can be lost where the write was not, and a client that
+then asks again is told that somebody else was first.
 """
 
 from __future__ import annotations
@@ -57,30 +60,34 @@ class RunLock:
     def check(self) -> None:
         """Raises LostError when the lease is not this process's any more. Called before every publication."""
         with self._writing:
-            self._look()
+            if self._lost is None:
+                self._see_whose_it_is()
+        if self._lost is not None:
+            raise LostError(f"this run was taken over by {self._lost}; nothing more is written")
 
     def release(self) -> None:
         """Give the lease up; a lease that is not ours is left alone."""
         self._released.set()
         self._thread.join()
         with self._writing, contextlib.suppress(OSError):
-            if self._lost is None and self._place.read(NAME) == self._written:
+            if self._lost is None and self._is_ours(self._place.read(NAME)):
                 self._place.remove(NAME)
 
     def _take_over(self, data: bytes, warn: Callable[[str], None]) -> None:
         seen = self._read()
+        if self._is_ours(seen):
+            return
         if not _is_dead(seen, self._owner):
             seen = self._watch(seen)
         if seen is None:
-            if not self._place.create(NAME, data):
-                raise LockedError("another trainer took the run in this moment")
-            return
-        if not self._place.swap(NAME, seen, data):
+            self._place.create(NAME, data)
+        else:
+            self._place.swap(NAME, seen, data)
+            time.sleep(_SETTLE)
+        if not self._is_ours(self._read()):
             raise LockedError("another trainer took the run over in this moment")
-        time.sleep(_SETTLE)
-        if self._read() != data:
-            raise LockedError("another trainer took the run over in this moment")
-        warn(f"the lock of {_named(seen)} was stale and is taken over")
+        if seen is not None:
+            warn(f"the lock of {_named(seen)} was stale and is taken over")
 
     def _watch(self, seen: bytes | None) -> bytes | None:
         """The lease, after nobody renewed it for long enough; raises LockedError as soon as somebody does."""
@@ -95,22 +102,27 @@ class RunLock:
         return seen
 
     def _renew(self) -> None:
+        """OSError: a share that is away for a moment. What became of the lease, the next look finds out."""
         while not self._released.wait(self._renew_every):
-            with (
-                self._writing,
-                contextlib.suppress(OSError),
-            ):  # a share that is away for a moment; `check` finds out what became of it
+            with self._writing, contextlib.suppress(OSError):
                 self._count += 1
                 data = self._content()
-                if not self._place.swap(NAME, self._written, data):
+                if self._place.swap(NAME, self._written, data):
+                    self._written = data
+                    continue
+                self._see_whose_it_is()
+                if self._lost is not None:
                     return
-                self._written = data
 
-    def _look(self) -> None:
-        if self._lost is None and (now := self._read()) != self._written:
+    def _see_whose_it_is(self) -> None:
+        now = self._read()
+        if now is not None and self._is_ours(now):
+            self._written = now
+        elif self._lost is None:
             self._lost = "nobody" if now is None else _named(now)
-        if self._lost is not None:
-            raise LostError(f"this run was taken over by {self._lost}; nothing more is written")
+
+    def _is_ours(self, lease: bytes | None) -> bool:
+        return lease is not None and _owner_of(lease).get("token") == self._owner["token"]
 
     def _read(self) -> bytes | None:
         try:
@@ -126,14 +138,18 @@ def _this_process() -> dict[str, Any]:
     return {"host": socket.gethostname(), "boot": _boot(), "pid": os.getpid(), "started": _started(os.getpid())}
 
 
-def _is_dead(lease: bytes | None, here: dict[str, Any]) -> bool:
-    """Whether the owner was a process of this machine (and of this container) that is no more."""
-    if lease is None:
-        return False
+def _owner_of(lease: bytes) -> dict[str, Any]:
+    """Empty for a lease that was cut off while it was written: nobody's, and watched like any other."""
     try:
         owner = json.loads(lease)
     except ValueError:
-        return False  # cut off while it was written: watched like any other
+        return {}
+    return owner if isinstance(owner, dict) else {}
+
+
+def _is_dead(lease: bytes | None, here: dict[str, Any]) -> bool:
+    """Whether the owner was a process of this machine (and of this container) that is no more."""
+    owner = {} if lease is None else _owner_of(lease)
     same = all(owner.get(name) == here[name] for name in ("host", "boot"))
     return same and _started(int(owner.get("pid", 0))) != owner.get("started")
 
@@ -158,8 +174,5 @@ def _started(pid: int) -> str | None:
 
 
 def _named(lease: bytes) -> str:
-    try:
-        owner = json.loads(lease)
-        return f"process {owner['pid']} on {owner['host']}"
-    except (ValueError, KeyError, TypeError):
-        return "an unreadable owner"
+    owner = _owner_of(lease)
+    return f"process {owner['pid']} on {owner['host']}" if {"pid", "host"} <= owner.keys() else "an unreadable owner"

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import override
 
 import pytest
 
@@ -32,6 +33,32 @@ def lease(place: Folder, **changes: object) -> bytes:
     ).encode()
     place.write(NAME, [content])
     return content
+
+
+class Answerless(Folder):
+    """Storage whose answers are lost: what was asked is done, and the client that asks again is told that it was too late."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.loses = True
+
+    @override
+    def create(self, name: str, data: bytes) -> bool:
+        return super().create(name, data) and not self.loses
+
+    @override
+    def swap(self, name: str, expected: bytes, data: bytes) -> bool:
+        return super().swap(name, expected, data) and not self.loses
+
+
+class Interrupted(Answerless):
+    """The same, and nobody asks again."""
+
+    @override
+    def swap(self, name: str, expected: bytes, data: bytes) -> bool:
+        if super().swap(name, expected, data) or not self.loses:
+            return True
+        raise OSError("connection reset")
 
 
 def leave_a_lock(place: Folder) -> None:
@@ -129,3 +156,36 @@ def test_of_many_that_take_over_at_once_one_wins(place: Folder) -> None:
     assert len(winners) == 1, refused
     winners[0].check()
     winners[0].release()
+
+
+@pytest.mark.parametrize("storage", [Answerless, Interrupted])
+def test_an_answer_that_is_lost_costs_nobody_the_lock(storage: type[Answerless], tmp_path: Path) -> None:
+    place = storage(tmp_path)
+    mine = lock(place)
+    mine.acquire(lambda _: None)
+    renewed = place.read(NAME)
+    end = time.monotonic() + 10
+    while place.read(NAME) == renewed and time.monotonic() < end:
+        time.sleep(0.01)
+    place.loses = False
+    for _ in range(2):  # it is renewed again and again, so that nobody takes it for stale
+        renewed = place.read(NAME)
+        while place.read(NAME) == renewed and time.monotonic() < end:
+            time.sleep(0.01)
+        assert place.read(NAME) != renewed
+        mine.check()
+    with pytest.raises(LockedError):
+        lock(place).acquire(lambda _: None)
+    mine.release()
+    assert not (tmp_path / NAME).exists()
+
+
+def test_a_stale_lock_is_taken_over_whether_or_not_the_answer_comes(tmp_path: Path) -> None:
+    place = Answerless(tmp_path)
+    lease(place)
+    warnings: list[str] = []
+    mine = lock(place)
+    mine.acquire(warnings.append)
+    mine.check()
+    assert len(warnings) == 1
+    mine.release()
