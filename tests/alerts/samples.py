@@ -14,7 +14,7 @@ from tidegate.flows.alerts.notices import Alert, Notice, Pages, line_of
 from tidegate.flows.base import CommandErrored, CommandRefused
 from tidegate.flows.jobs import job_failure
 from tidegate.flows.jobs import job_messages as jobs
-from tidegate.flows.jobs.job_facts import JobFacts
+from tidegate.flows.jobs.job_facts import FailedStep, JobFacts
 from tidegate.flows.reminders import Reminded
 from tidegate.references import JobRef
 
@@ -26,6 +26,9 @@ SPOT = JobFacts(
     JOB, "failed", "exp", compute="gpu-spot", error="The job was preempted", can_resubmit=True, log="step 3", image="x"
 )
 CODE = dataclasses.replace(SPOT, error="", log="KeyError: 'label'")
+EVICTED_STEP = FailedStep("r1-a", "a", "gpu-spot", "JobPreempted", "The job was preempted")
+PIPELINE = dataclasses.replace(SPOT, error="Pipeline has failed child jobs.", steps=(EVICTED_STEP, EVICTED_STEP))
+MIXED = dataclasses.replace(PIPELINE, steps=(EVICTED_STEP, FailedStep("r1-b", "b", "gpu", "UserError", "KeyError: 1")))
 GONE_ON = dataclasses.replace(SPOT, tags=(("tidegate.attempt", "3"), ("tidegate.root", "r0")))
 RULES = ResubmitRules(attempts=3, backoff=60, dedicated=(("gpu-spot", "gpu"),))
 JOB_POLICY = dataclasses.replace(POLICY, resubmit=RULES, ignore=("known noise",), canceled=True)
@@ -36,10 +39,12 @@ JOB_STATES: dict[str, Any] = {
     "describing": job_failure.Describing(JOB, "exp", NOW, 1),
     "describing-last-look": job_failure.Describing(JOB, "exp", NOW, 10, looks=10),
     "resubmitting": job_failure.Resubmitting(SPOT, WHY, NOW, 2),
+    "resubmitting-a-pipeline": job_failure.Resubmitting(PIPELINE, WHY, NOW, 2),
     "resubmitting-by-hand": job_failure.Resubmitting(CODE, WHY, NOW, 3, "a person"),
     "resubmitted": job_failure.Resubmitted(SPOT, "r1-attempt-1", 3),
     "alerted": job_failure.Alerted(CODE, WHY, NOW, 2),
-    "alerted-pipeline": job_failure.Alerted(dataclasses.replace(CODE, can_resubmit=False), WHY, NOW, 2),
+    "alerted-pipeline": job_failure.Alerted(MIXED, WHY, NOW, 2),
+    "alerted-other-kind": job_failure.Alerted(dataclasses.replace(CODE, can_resubmit=False), WHY, NOW, 2),
     "disregarded": job_failure.Disregarded(JOB, "known noise", 2),
 }
 
@@ -49,7 +54,11 @@ def job_events(attempt: int) -> dict[str, Any]:
         "evicted": SPOT,
         "evicted-often": GONE_ON,
         "evicted-from-dedicated": dataclasses.replace(GONE_ON, compute="gpu"),
-        "evicted-step": dataclasses.replace(SPOT, can_resubmit=False),
+        "evicted-step": dataclasses.replace(SPOT, parent="p1", can_resubmit=False),
+        "evicted-other-kind": dataclasses.replace(SPOT, can_resubmit=False),
+        "pipeline": PIPELINE,
+        "pipeline-often": dataclasses.replace(PIPELINE, tags=GONE_ON.tags),
+        "pipeline-mixed": MIXED,
         "code": CODE,
         "noise": dataclasses.replace(CODE, log="known noise"),
         "running": dataclasses.replace(SPOT, status="running"),

@@ -85,8 +85,8 @@ def test_failures_that_no_mail_named_always_have_a_reminder_before_them() -> Non
             assert after.is_waiting, name
 
 
-@pytest.mark.parametrize(("attempt", "seconds"), [(0, 60), (1, 120), (2, 240)])
-def test_each_resubmission_waits_twice_as_long(attempt: int, seconds: int) -> None:
+@pytest.mark.parametrize(("attempt", "seconds"), [(0, 60), (1, 120), (2, 240), (9, 3600)])
+def test_each_resubmission_waits_twice_as_long_but_an_hour_at_most(attempt: int, seconds: int) -> None:
     facts = dataclasses.replace(samples.SPOT, tags=(("tidegate.attempt", str(attempt)),))
     event = RunDescribed(1, facts, LATER)
     step = GRIDS["job-failure"].decide(samples.JOB_STATES["describing"], event)
@@ -94,6 +94,17 @@ def test_each_resubmission_waits_twice_as_long(attempt: int, seconds: int) -> No
     assert isinstance(later, After)
     assert isinstance(later.command, ResubmitRun)
     assert (later.seconds, later.command.name) == (seconds, f"r1-attempt-{attempt + 1}")
+
+
+def test_only_what_was_evicted_altogether_is_submitted_again_by_itself() -> None:
+    grid, state = GRIDS["job-failure"], samples.JOB_STATES["describing"]
+    again = {
+        name
+        for name, event in samples.job_events(state.attempt).items()
+        if any(isinstance(getattr(each, "command", None), ResubmitRun) for each in grid.decide(state, event).commands)
+    }
+    evicted = {"evicted", "evicted-often", "pipeline", "pipeline-often"}
+    assert again == {f"described-{name}" for name in evicted}
 
 
 def test_half_of_the_mails_go_at_once_and_the_others_are_spread() -> None:
