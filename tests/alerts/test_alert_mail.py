@@ -45,6 +45,9 @@ SECRETS = (
     "https://user:canary-7Q2@registry.example/v2",
     "export API_KEY='canary-7Q2'",
     "token: canary-7Q2",
+    "login with hf_canary7Q2aaaaaaaaaaaaaaaaaaa",
+    "remote github_pat_11AAcanary7Q2aaaaaaaaaaaa",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIcanary7Q2\nabc7Q2==\n-----END RSA PRIVATE KEY-----",
 )
 
 
