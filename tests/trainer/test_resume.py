@@ -6,6 +6,9 @@ import dataclasses
 import random
 from pathlib import Path
 
+import numpy as np
+import tensorflow as tf
+
 from tests.trainer.runs import SHORT, Undisturbed
 from trainer.drill import drill, live
 from trainer.history import History
@@ -61,7 +64,13 @@ def test_patience_that_was_half_spent_when_the_run_was_killed_ends_it_at_the_sam
     assert resumed.result is not None
     assert undisturbed.result is not None
     assert resumed.result["digest"] == undisturbed.result["digest"]
-    assert verify(tmp_path / "killed" / "export")["step"] == (history.best_epoch + 1) * STEPS_PER_EPOCH
+    export = tmp_path / "killed" / "export"
+    assert verify(export)["step"] == (history.best_epoch + 1) * STEPS_PER_EPOCH
+    best = Store(Folder(tmp_path / "killed"), 3, print).best()
+    assert best is not None
+    weights = [best.arrays[name] for name in sorted(best.arrays) if name.startswith("model/")]
+    exported = tf.saved_model.load(str(export / "model")).weights
+    assert all(np.array_equal(one.numpy(), other) for one, other in zip(exported, weights, strict=True))
 
 
 def test_a_checkpoint_is_due_by_the_clock_too(tmp_path: Path) -> None:
