@@ -144,6 +144,9 @@ param kubernetesCoresPerNode int = 4
 @description('Optional. Inference nodes.')
 param kubernetesNodeCount int = 1
 
+@description('Optional. Name that the certificate of the inference router is for, in the secret inference-tls of the cluster\'s namespace azureml; empty: the router speaks HTTP at its internal address.')
+param kubernetesTlsName string = ''
+
 @description('Optional. Groups that administer a new cluster.')
 param kubernetesAdminGroupIds string[] = []
 
@@ -797,6 +800,17 @@ module cluster 'modules/kubernetes.bicep' = if (kubernetes == 'create') {
   ]
 }
 
+// Once for the cluster, which several workspaces attach. It has no published type here, so it is a template of its own.
+module kubernetesExtension 'modules/machine-learning-extension.bicep' = if (hasKubernetes) {
+  name: 'tidegate-${environmentName}-kubernetes-extension'
+  scope: resourceGroup(kubernetes == 'attach' ? split(existingKubernetesId, '/')[2] : subscription().subscriptionId, kubernetes == 'attach' ? split(existingKubernetesId, '/')[4] : resourceGroupName)
+  params: {
+    clusterName: last(split(kubernetes == 'create' ? cluster!.outputs.id : existingKubernetesId, '/'))
+    isProduction: kubernetesPurpose == 'production'
+    tlsName: kubernetesTlsName
+  }
+}
+
 module kubernetesCompute 'modules/kubernetes-attachment.bicep' = [for (each, index) in kubernetesWorkspaces: {
   name: 'kubernetes-${each.name}'
   scope: group
@@ -805,9 +819,11 @@ module kubernetesCompute 'modules/kubernetes-attachment.bicep' = [for (each, ind
     location: each.location
     name: 'kubernetes'
     clusterId: kubernetes == 'create' ? cluster!.outputs.id : existingKubernetesId
-    namespace: 'azureml-${each.name}'
     isProduction: kubernetesPurpose == 'production'
   }
+  dependsOn: [
+    kubernetesExtension
+  ]
 }]
 
 module scoring 'modules/scoring-container.bicep' = if (!empty(scoringImage)) {

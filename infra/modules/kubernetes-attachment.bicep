@@ -1,4 +1,4 @@
-// Makes a Kubernetes cluster, created here or brought along, a compute of a workspace.
+// Makes a Kubernetes cluster, created here or brought along, a compute of a workspace; the cluster has the Azure ML extension by then.
 
 @description('Required. Name of the workspace.')
 param workspaceName string
@@ -12,24 +12,14 @@ param name string
 @description('Required. Resource id of the cluster; it may be in another resource group.')
 param clusterId string
 
-@description('Optional. Kubernetes namespace of the workspace\'s deployments.')
-param namespace string = 'azureml'
+@description('Optional. Kubernetes namespace of the workspace\'s deployments; it must exist, since attaching makes none.')
+param namespace string = 'default'
 
 @description('Required. Whether the cluster serves production.')
 param isProduction bool
 
 resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-12-01' existing = {
   name: workspaceName
-}
-
-// The extension has no published type here, so it is a template of its own; without it the cluster cannot be attached.
-module extension 'machine-learning-extension.bicep' = {
-  name: take('${name}-extension', 64)
-  scope: resourceGroup(split(clusterId, '/')[2], split(clusterId, '/')[4])
-  params: {
-    clusterName: last(split(clusterId, '/'))
-    isProduction: isProduction
-  }
 }
 
 resource compute 'Microsoft.MachineLearningServices/workspaces/computes@2025-12-01' = {
@@ -65,9 +55,6 @@ resource compute 'Microsoft.MachineLearningServices/workspaces/computes@2025-12-
       }
     }
   }
-  dependsOn: [
-    extension
-  ]
 }
 
 @description('Resource id of the compute.')

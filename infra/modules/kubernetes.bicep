@@ -73,7 +73,8 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2025-10-01' = {
   properties: {
     dnsPrefix: name
     enableRBAC: true
-    disableLocalAccounts: true
+    // Azure ML attaches no cluster without local accounts. Who may list their credential is the pipeline alone.
+    disableLocalAccounts: false
     aadProfile: {
       managed: true
       enableAzureRBAC: true

@@ -3,8 +3,11 @@
 @description('Required. Name of the cluster.')
 param clusterName string
 
-@description('Required. Whether the cluster serves production: several routers, and no insecure endpoint.')
+@description('Required. Whether the cluster serves production: several inference routers.')
 param isProduction bool
+
+@description('Optional. Name that the certificate of the inference router is for; empty: the router speaks HTTP at its internal address.')
+param tlsName string = ''
 
 resource extension 'Microsoft.Resources/deployments@2025-04-01' = {
   name: take('${clusterName}-azureml', 64)
@@ -17,6 +20,9 @@ resource extension 'Microsoft.Resources/deployments@2025-04-01' = {
       }
       highlyAvailable: {
         value: isProduction
+      }
+      tlsName: {
+        value: tlsName
       }
     }
   }

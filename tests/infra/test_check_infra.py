@@ -40,6 +40,16 @@ MISTAKES = {
     "a removed role": Mistake(
         "infra/data/roles.json", '"role": "image-target"', '"role": "image-source"', "adapters", "AssertionError"
     ),
+    "a misspelt event type": Mistake(
+        "infra/data/events.json", ".ImagePushed", ".ImagePush", "event_type_that_is_subscribed", "ImagePush"
+    ),
+    "a name that is known too late": Mistake(
+        "infra/modules/function-app.bicep",
+        "'plan-${name}'",
+        "'plan-${insights.properties.AppId}'",
+        "known_before",
+        "insights.properties",
+    ),
     "a renamed function": Mistake(
         "functions/container_registry.py", '"image_pushed"', '"image_arrived"', "every_function", "image_arrived"
     ),

@@ -161,6 +161,46 @@ def test_a_loop_in_a_wrong_place_is_found(file: str, old: str, new: str, project
     assert loops(planted(project, tmp_path, file, old, new))
 
 
+def deployments_of(project: Project, file: Path) -> list[Expr]:
+    """Names of the deployments that a module starts itself."""
+    nested = list(project.files[file].of_kind("module"))
+    nested += [
+        each for each in project.files[file].of_kind("resource") if "Microsoft.Resources/deployments@" in each.reference
+    ]
+    return [given for each in nested if (given := each.body().get("name")) is not None]
+
+
+def colliding(project: Project) -> list[str]:
+    """Modules of a loop whose own deployments have one name for all of them: the second is refused while one runs."""
+    main, found = project.files[project.root / "main.bicep"], []
+    for call in main.of_kind("module"):
+        if not isinstance(call.value, tree.For):
+            continue
+        params = call.body().get("params")
+        assert isinstance(params, tree.Object)
+        of_item = {
+            str(key.value)
+            for key, value in params.properties
+            if isinstance(key, tree.Literal)
+            if {tree.Name(call.value.item), tree.Name(call.value.index or "")} & set(tree.walk(value))
+        }
+        for name in deployments_of(project, project.root / call.reference):
+            names = {node.name for node in tree.walk(name) if isinstance(node, tree.Name)}
+            if not names & of_item:
+                found.append(f"{call.reference}: a deployment has the same name for every {call.value.item}")
+    return found
+
+
+def test_deployments_that_run_side_by_side_have_different_names(project: Project) -> None:
+    assert colliding(project) == []
+
+
+def test_a_name_that_deployments_share_is_found(project: Project, tmp_path: Path) -> None:
+    wrong = ("take('${name}-endpoint', 64)", "'workspace-endpoint'")
+
+    assert colliding(planted(project, tmp_path, "modules/workspace.bicep", *wrong))
+
+
 LIMITS = {
     "stateAccount": (r"[a-z0-9]{3,24}", "Storage"),
     "mlAccount": (r"[a-z0-9]{3,24}", "Storage"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infra import access
 from tests.infra.bicep import tree
 from tests.infra.bicep.project import Project
 from tests.infra.bicep.tree import Declaration, Expr
@@ -45,7 +46,7 @@ REQUIRED: dict[str, dict[str, tree.Scalar]] = {
         "enableDataIsolation": True,
     },
     "Microsoft.Web/sites": {"httpsOnly": True},
-    "Microsoft.ContainerService/managedClusters": {"disableLocalAccounts": True, "enableRBAC": True},
+    "Microsoft.ContainerService/managedClusters": {"enableRBAC": True},
     "Microsoft.Communication/communicationServices": {"disableLocalAuth": True},
 }
 
@@ -104,6 +105,8 @@ DEEPER: dict[tuple[str, str], tree.Scalar] = {
         "deadLetterWithResourceIdentity.identity.type",
     ): "SystemAssigned",
     ("Microsoft.Web/sites", "functionAppConfig.deployment.storage.authentication.type"): "UserAssignedIdentity",
+    ("Microsoft.ContainerService/managedClusters", "aadProfile.managed"): True,
+    ("Microsoft.ContainerService/managedClusters", "aadProfile.enableAzureRBAC"): True,
     ("Microsoft.Web/sites", "siteConfig.minTlsVersion"): "1.2",
     ("Microsoft.Web/sites", "siteConfig.scmMinTlsVersion"): "1.2",
     ("Microsoft.Web/sites", "siteConfig.ftpsState"): "Disabled",
@@ -263,6 +266,19 @@ def test_roles_are_assigned_in_one_module_and_above_the_group_in_one_other(proje
     assigning = {path.name for path, each in made(project) if kind(each) == "Microsoft.Authorization/roleAssignments"}
 
     assert assigning == {"roles.bicep", "subscription-roles.bicep"}
+
+
+def test_nobody_but_the_pipeline_may_list_the_local_credential_of_a_cluster() -> None:
+    """Azure ML attaches no cluster whose local accounts are disabled."""
+    granted = access.read()
+    action = "Microsoft.ContainerService/managedClusters/listClusterAdminCredential/action"
+    may = {
+        each.principal
+        for each in granted.grants
+        if granted.allows(each.principal, "resource-group", action) or granted.roles[each.role].allows(action)
+    }
+
+    assert may == {"pipeline"}
 
 
 def test_what_may_be_there_already_needs_built_in_roles_alone() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import datetime
 import json
 import re
 from pathlib import Path
@@ -15,7 +16,9 @@ from infra import access
 from tests.infra.bicep import tree
 from tests.infra.bicep.project import Project
 from tests.infra.conftest import INFRA, ROOT, data
+from tidegate import events
 from tidegate.bootstrap import WORK_QUEUE
+from tidegate.errors import MalformedEvent
 from tidegate.settings import PREFIX, Settings
 
 ENVIRONMENTS = ("dev", "int", "pro")
@@ -61,6 +64,36 @@ def test_every_subscription_names_a_function_with_an_event_trigger() -> None:
     named = {each["function"] for each in data("events")["subscriptions"]}
 
     assert named == triggers
+
+
+def takes_pushes(event: events.Envelope) -> bool:
+    """An event of another type is for nobody; one of this type is read on, and this one has nothing in it."""
+    try:
+        events.image_pushed(event, staging="s", healthy="h", now=datetime.datetime.now(datetime.UTC))
+    except MalformedEvent:
+        return True
+    return False
+
+
+TAKEN = {
+    "image_pushed": takes_pushes,
+    "run_status_changed": events.is_run_status,
+    "model_registered": events.is_model_registered,
+}
+
+
+def test_every_event_type_that_is_subscribed_is_one_that_the_code_takes() -> None:
+    subscriptions = data("events")["subscriptions"]
+    refused = [
+        (each["function"], event_type)
+        for each in subscriptions
+        for event_type in each["eventTypes"]
+        if not TAKEN[each["function"]](events.envelope({"type": event_type}))
+    ]
+
+    assert TAKEN.keys() == {each["function"] for each in subscriptions}
+    assert refused == []
+    assert not takes_pushes(events.envelope({"type": "Microsoft.ContainerRegistry.ImagePush"}))
 
 
 def test_what_stays_warm_is_what_takes_events(project: Project) -> None:
