@@ -177,6 +177,7 @@ function SignIn({ done }) {
   return html`<form class="signin" onSubmit=${submit}>
     <h1>Who are you?</h1>
     <p>Sign in where the app has a sign-in, or use an API key. The key stays in this tab.</p>
+    ${key() && html`<p role="alert" class="trouble">That key is not known here.</p>`}
     <label>API key <input type="password" autocomplete="off" required value=${text} onInput=${(event) => setText(event.target.value)} /></label>
     <button>Use this key</button> <a href="/.auth/login/aad?post_login_redirect_uri=/api/console">Sign in with Entra</a>
   </form>`;

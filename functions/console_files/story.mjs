@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "./preact.mjs";
 import { call, path } from "./api.mjs";
-import { ago, mood, short, size } from "./words.mjs";
+import { ago, mood, short, size, spoken } from "./words.mjs";
 
 const PATHS = { images: "promotions", models: "deliveries", letters: "dead-letters" };
 
@@ -48,7 +48,7 @@ function History({ rows }) {
     <thead><tr>${["When", "Who", "What", "From", "To", "Why"].map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
     <tbody>${[...rows].reverse().map((row) => html`<tr key=${row.sequence}>
       <td data-label="When"><time datetime=${row.at} title=${row.at}>${ago(row.at)}</time></td><td data-label="Who">${row.who}</td>
-      <td data-label="What">${row.what}</td><td data-label="From">${row.before}</td><td data-label="To">${row.after}</td>
+      <td data-label="What">${spoken(row.what)}</td><td data-label="From">${spoken(row.before)}</td><td data-label="To">${spoken(row.after)}</td>
       <td data-label="Why">${row.why}</td></tr>`)}</tbody></table></div>`;
 }
 
@@ -70,7 +70,7 @@ function Image({ found }) {
   return html`<${Facts} rows=${[
     ["Digest", html`<code>${found.digest}</code>`], ["Tags", found.tags.join(", ")], ["Gate", found.gate && `${found.gate.name}`],
     ["Verdict", verdict && `${verdict.kind}${verdict.reason ? `: ${verdict.reason}` : ""}`], ["Reason", found.reason],
-    ["Record", found.record && html`<code>${short(found.record)}</code>`],
+    ["Record", found.record && html`<code>${short(found.record)}</code>`], ["Trace", found.trace && html`<code>${found.trace}</code>`],
   ]} />${verdict?.log && html`<${Log} id=${found.id} />`}`;
 }
 
@@ -101,7 +101,7 @@ function Model({ found }) {
     ["Artefact", facts?.artefact.sha256 && html`<code>${short(facts.artefact.sha256)}</code> ${size(facts.artefact.size)} in ${facts.artefact.files} files`],
     ["Run", facts?.run], ["Data", facts?.data], ["Trained by", facts?.image && html`<code>${facts.image}</code>`],
     ["Served by", facts?.serving_image && html`<code>${facts.serving_image}</code>`], ["Registered by", facts?.registered_by],
-    ["Evidence", found.evidence && html`<code>${short(found.evidence)}</code>`],
+    ["Evidence", found.evidence && html`<code>${short(found.evidence)}</code>`], ["Trace", found.trace && html`<code>${found.trace}</code>`],
   ]} />
   ${found.stages.length > 0 && html`<h2>Stages</h2><ol class="stages">${found.stages.map((stage) => html`<${Stage} key=${stage.name} stage=${stage} />`)}</ol>`}`;
 }
