@@ -176,3 +176,5 @@ def test_a_champion_is_judged_on_the_challengers_data(undisturbed: Undisturbed, 
     accuracy = champion.accuracy(export, load_data("silhouettes", 28))
     manifest = verify(export)
     assert accuracy == pytest.approx(manifest["metrics"]["test_accuracy"], abs=0.005)
+    with pytest.raises(DataError, match="elsewhere"):
+        champion.main([str(export), "--data", str(tmp_path / "elsewhere"), "--output", str(tmp_path)])
