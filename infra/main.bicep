@@ -23,6 +23,9 @@ param tags object = {}
 ])
 param networkMode string = 'public'
 
+@description('Optional. Whether the API app of a private network answers at a private endpoint alone; otherwise at its public address, by sign-in.')
+param privateApi bool = true
+
 @description('Optional. The first two bytes of a new virtual network\'s addresses.')
 param networkAddressPrefix string = '10.40'
 
@@ -587,7 +590,7 @@ module apiApp 'modules/function-app.bicep' = {
     disabledFunctions: functions.events
     signIn: true
     isClosed: empty(signInClientId)
-    endpointSubnetId: endpointSubnetId
+    endpointSubnetId: privateApi ? endpointSubnetId : ''
     subnetId: isPrivate ? '${networkId}/subnets/api' : ''
     logAnalyticsId: logAnalyticsId
   }
