@@ -121,6 +121,13 @@ def test_half_of_the_mails_go_at_once_and_the_others_are_spread() -> None:
     assert all(720 <= wait <= 721 for wait in waits[5:10])
 
 
+@pytest.mark.parametrize(("seconds", "closes"), [(-1, False), (0, False), (1, True)])
+def test_only_a_success_after_the_last_failure_ends_the_incident(seconds: int, closes: bool) -> None:
+    state = samples.INCIDENT_STATES["open-waiting"]
+    success = incident.Recovered("r9", state.alert.at + datetime.timedelta(seconds=seconds))
+    assert isinstance(GRIDS["incident"].decide(state, success).state, incident.Closed) == closes
+
+
 def test_a_muted_incident_says_nothing_until_the_time_is_over() -> None:
     grid = GRIDS["incident"]
     step = grid.decide(samples.INCIDENT_STATES["open-muted"], Reminded(2, LATER))

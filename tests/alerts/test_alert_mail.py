@@ -222,6 +222,7 @@ def test_a_recovery_says_since_when_and_shows_no_old_reason() -> None:
     at = samples.NOW + datetime.timedelta(hours=2)
     mail = alert_mail.single("t/3", Notice("n", "recovered", "i", alert, (), 3, samples.NOW, at), (), HOSTS, ())
     assert mail.severity == "info"
+    assert mail.text.startswith("Recovered: exp: r1 failed\n")
     assert "after 3 failures since 2026-03-02 08:00 UTC" in mail.text
     assert "old" not in mail.text
 

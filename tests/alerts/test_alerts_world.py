@@ -102,6 +102,15 @@ def test_the_next_success_ends_the_incident_with_a_mail() -> None:
     assert "Recovered" in world.email.mails[1].subject
 
 
+def test_another_cause_that_concerns_other_people_is_told_to_them_at_once() -> None:
+    routes = (Route("memory", ("m@team.example",), causes=("memory",)), *POLICY.routes)
+    world = JobWorld(dataclasses.replace(POLICY, routes=routes))
+    for name, log in (("r1", LOG), ("r2", "CUDA out of memory")):
+        world.run_ends(name, log=log)
+        world.work(world.later(60))
+    assert [mail.to for mail in world.email.mails] == [("team@team.example",), ("m@team.example",)]
+
+
 def test_a_success_older_than_the_failure_recovers_nothing() -> None:
     world = JobWorld()
     before = world.clock.now()

@@ -16,6 +16,7 @@ from local.cloud.workflow_language import UnsupportedError
 from local.cloud.workflow_run import RefusedError, Workflow, load
 from tests.cloud.world import LocalCloud
 from tests.contract.registries import SETTINGS
+from tests.contract.wire import ELSEWHERE, Wire
 from tests.fakes import FakeSecrets
 from tidegate.adapters.alert_email import AlertWorkflow
 from tidegate.adapters.azure_calls import credential
@@ -153,6 +154,16 @@ def test_an_address_of_another_host_is_never_called(address: str) -> None:
     workflow = AlertWorkflow(SETTINGS, FakeSecrets({"alert-email-url": address}))
     with contextlib.closing(workflow), pytest.raises(PermanentError, match="not the https address"):
         workflow.send(MAIL)
+
+
+def test_a_workflow_that_sends_us_elsewhere_is_not_followed_with_the_mail() -> None:
+    address = "https://x.logic.azure.com/a?sig=canary"
+    workflow = AlertWorkflow(SETTINGS, FakeSecrets({"alert-email-url": address}))
+    wire = Wire({address: (307, ""), ELSEWHERE: (200, "")})
+    workflow._session.mount("https://", wire)
+    with contextlib.closing(workflow), pytest.raises(PermanentError, match="307"):
+        workflow.send(MAIL)
+    assert [asked for asked, _ in wire.asked] == [address]
 
 
 def test_without_a_workflow_mails_are_refused() -> None:

@@ -65,7 +65,7 @@ def single(identity: str, notice: Notice, buttons: Sequence[Button], hosts: Sequ
     link = allowed(alert.link, hosts)
     every = ((Button("Open it", link),) if link else ()) + tuple(each for each in buttons if each.link)
     parts = _Parts(
-        heading=safe_text.line(safe_text.masked(alert.title), MAX_TITLE),
+        heading=safe_text.line(f"{_PREFIX[notice.kind]} {safe_text.masked(alert.title)}", MAX_TITLE),
         lead=_lead(notice),
         why="" if notice.kind == "recovered" else safe_text.line(safe_text.masked(alert.why), MAX_TITLE),
         todo="" if notice.kind == "recovered" else alert.todo,
