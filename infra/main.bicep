@@ -81,7 +81,7 @@ param budgetAmount int
 @description('Required. First day of the budget\'s first month, for example 2026-12-01: of the month of the first deployment or a later one, and never changed.')
 param budgetStartDate string
 
-@description('Optional. Client id of the Entra app registration that people sign in with; empty: the API app is made but refuses every caller.')
+@description('Optional. Client id of the Entra app registration that people sign in with; empty: only API keys open the API app, and without those it refuses every caller.')
 param signInClientId string = ''
 
 @description('Optional. Client ids of other applications that may call the API: the command line\'s.')
@@ -589,7 +589,7 @@ module apiApp 'modules/function-app.bicep' = {
     vaultName: keyVaultName
     disabledFunctions: functions.events
     signIn: true
-    isClosed: empty(signInClientId)
+    isClosed: empty(signInClientId) && empty(apiKeys)
     endpointSubnetId: privateApi ? endpointSubnetId : ''
     subnetId: isPrivate ? '${networkId}/subnets/api' : ''
     logAnalyticsId: logAnalyticsId
