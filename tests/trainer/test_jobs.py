@@ -30,6 +30,31 @@ def test_a_job_is_valid_to_the_sdk(name: str) -> None:
         assert file.with_suffix(".py").exists() or (file / "__main__.py").exists(), command
 
 
+_IMAGE = f"tidegatehealthy.azurecr.io/training/trainer@sha256:{7:064x}"
+
+
+@pytest.mark.parametrize(
+    ("name", "at"), [("train", ""), ("train-two-workers", ""), ("sweep", "trial."), ("retraining", "jobs.train.")]
+)
+def test_whoever_submits_a_job_tells_the_trainer_its_image(name: str, at: str) -> None:
+    """As `az ml job create --set` does it."""
+    from azure.ai.ml import load_job
+
+    job: Any = load_job(_JOBS / f"{name}.yml", params_override=[{f"{at}environment_variables.TRAINER_IMAGE": _IMAGE}])
+    part = {"sweep": lambda: job.trial, "retraining": lambda: job.jobs["train"]}.get(name, lambda: job)()
+    assert part.environment_variables == {"TRAINER_IMAGE": _IMAGE}
+
+
+def test_the_environment_is_the_image_that_it_is_created_with_and_none_without() -> None:
+    from azure.ai.ml import load_environment
+    from azure.ai.ml.exceptions import MlException
+
+    environment: Any = load_environment(_JOBS / "environment.yml", params_override=[{"image": _IMAGE}])
+    assert (environment.name, environment.image) == ("trainer", _IMAGE)
+    with pytest.raises(MlException, match="Docker image"):
+        load_environment(_JOBS / "environment.yml").validate()
+
+
 def test_the_schedule_starts_the_retraining_pipeline() -> None:
     from azure.ai.ml.entities._load_functions import load_schedule
 
