@@ -62,7 +62,7 @@ def test_a_canceled_run_is_an_alert_only_if_the_gate_says_so() -> None:
         world = JobWorld(dataclasses.replace(POLICY, canceled=canceled))
         world.run_ends("r1", "canceled")
         world.work()
-        assert len(world.email.mails) == mails
+        assert (len(world.email.mails), world.jobs.called("describe")) == (mails, mails)
 
 
 def test_forty_failing_steps_of_a_pipeline_are_one_mail_that_names_them_all() -> None:
@@ -100,6 +100,8 @@ def test_the_next_success_ends_the_incident_with_a_mail() -> None:
     world.work()
     assert [mail.severity for mail in world.email.mails] == ["error", "info"]
     assert "Recovered" in world.email.mails[1].subject
+    buttons = [("Submit it again" in mail.text, "Mute this" in mail.text) for mail in world.email.mails]
+    assert buttons == [(True, True), (False, False)]
 
 
 def test_another_cause_that_concerns_other_people_is_told_to_them_at_once() -> None:

@@ -118,11 +118,11 @@ def test_a_muted_incident_is_quiet_for_a_day_and_then_says_what_it_missed() -> N
 
 def test_a_log_is_read_and_nothing_else_of_the_evidence() -> None:
     world = JobWorld()
-    world.run_ends("r1", log="KeyError: 1")
+    world.run_ends("r1", log="API_KEY=canary\nKeyError: 1")
     world.work()
     now = world.clock.now()
     read = actions(world).show("log", query("log", "runs/vision/run-r1.log", now=now))
-    assert read.body == b"KeyError: 1"
+    assert read.body == b"API_KEY=***\nKeyError: 1"
     with pytest.raises(MalformedEvent):
         actions(world).show("log", query("log", "alerts/team/00000001.json", now=now))
     with pytest.raises(NotFound):
