@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,23 @@ def test_a_job_is_valid_to_the_sdk(name: str) -> None:
         module = command.split("python -m ")[1].split()[0]
         file = _ROOT / Path(*module.split("."))
         assert file.with_suffix(".py").exists() or (file / "__main__.py").exists(), command
+
+
+def test_the_job_that_is_submitted_for_an_evicted_one_finds_its_work() -> None:
+    """Azure ML's own folders have the job's name in them, and that one has another."""
+    from azure.ai.ml import load_job
+
+    for name in ("train", "train-two-workers"):
+        job: Any = load_job(_JOBS / f"{name}.yml")
+        assert re.fullmatch(r"azureml://datastores/\w+/paths/runs/[\w-]+", job.outputs["workdir"].path)
+    steps: Any = load_job(_JOBS / "retraining.yml").jobs
+    assert steps["train"].outputs["runs"].path == "azureml://datastores/workspaceblobstore/paths/runs/retraining"
+    assert '--workdir "${{outputs.runs}}/${{inputs.run}}"' in steps["train"].command
+    for name in ("evaluate", "register"):
+        assert ' "${{inputs.runs}}/${{inputs.run}}/export" ' in steps[name].command
+    assert {str(steps[name].inputs["run"]._data) for name in ("train", "evaluate", "register")} == {
+        "${{parent.inputs.run}}"
+    }
 
 
 _IMAGE = f"tidegatehealthy.azurecr.io/training/trainer@sha256:{7:064x}"
@@ -60,6 +78,8 @@ def test_the_schedule_starts_the_retraining_pipeline() -> None:
 
     schedule: Any = load_schedule(_JOBS / "schedule.yml")
     assert list(schedule.create_job.jobs) == ["check", "train", "evaluate", "register"]
+    assert schedule.create_job.inputs["run"]._data == "${{creation_context.trigger_time}}"
+    assert schedule.create_job.inputs["model_name"]._data == "horses-or-humans"
     assert schedule.trigger.expression == "0 3 * * 1"
 
 
