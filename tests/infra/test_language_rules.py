@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from tests.infra.bicep import tree
 from tests.infra.bicep.project import Project
 from tests.infra.bicep.tree import Declaration, Expr
-from tests.infra.conftest import INFRA, data
+from tests.infra.conftest import INFRA
 
 START = {"id", "name", "type", "apiVersion"}
 """Properties of a resource that are known before a deployment starts."""
@@ -201,64 +200,38 @@ def test_a_name_that_deployments_share_is_found(project: Project, tmp_path: Path
     assert colliding(planted(project, tmp_path, "modules/workspace.bicep", *wrong))
 
 
-LIMITS = {
-    "stateAccount": (r"[a-z0-9]{3,24}", "Storage"),
-    "mlAccount": (r"[a-z0-9]{3,24}", "Storage"),
-    "dataAccount": (r"[a-z0-9]{3,24}", "Storage"),
-    "shareAccount": (r"[a-z0-9]{3,24}", "Storage"),
-    "stagingRegistry": (r"[a-zA-Z0-9]{5,50}", "Container Registry"),
-    "healthyRegistry": (r"[a-zA-Z0-9]{5,50}", "Container Registry"),
-    "keyVault": (r"[a-zA-Z](?!.*--)[a-zA-Z0-9-]{1,22}[a-zA-Z0-9]", "Key Vault"),
-    "eventsApp": (r"[a-zA-Z0-9][a-zA-Z0-9-]{0,58}[a-zA-Z0-9]", "Functions"),
-    "apiApp": (r"[a-zA-Z0-9][a-zA-Z0-9-]{0,58}[a-zA-Z0-9]", "Functions"),
-    "outcomesTopic": (r"[a-zA-Z0-9-]{3,50}", "Event Grid"),
-    "modelRegistry": (r"[a-zA-Z0-9][a-zA-Z0-9-]{2,32}", "Azure ML"),
-    "scoring": (r"[a-z0-9](?!.*--)[a-z0-9-]{0,61}[a-z0-9]", "Container Instances, and a label of DNS"),
-    "kubernetes": (r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9]", "Kubernetes"),
-    "communication": (r"[a-zA-Z0-9-]{1,58}", "Communication, with -mail at its end"),
-}
-"""Azure's rules for names, from its page of naming rules and restrictions, for the longest that the template makes."""
-
-
-def names_of(project: Project) -> dict[str, str]:
-    """The names of main.bicep with the longest environment name and a token as Azure makes it, of 13 letters."""
-    declared = project.files[INFRA / "main.bicep"].named("names")
-    assert declared is not None
-    assert isinstance(declared.value, tree.Object)
-    values = {"token": "t" * 13, "environmentName": "e" * 8}
-    found = {}
-    for key, value in declared.value.properties:
-        assert isinstance(key, tree.Literal)
-        assert isinstance(value, tree.Interpolated)
-        found[str(key.value)] = "".join(
-            str(part.value) if isinstance(part, tree.Literal) else values[part.name]
-            for part in value.parts
-            if isinstance(part, tree.Literal | tree.Name)
-        )
+def used(declaration: Declaration, project: Project, path: Path) -> set[str]:
+    """Resources and modules that a body speaks of outside of its dependsOn, by way of variables and parents too."""
+    body = declaration.body()
+    waiting = [value for key, value in body.properties if key != tree.Literal("dependsOn")]
+    found: set[str] = set()
+    while waiting:
+        for node in tree.walk(waiting.pop()):
+            if isinstance(node, tree.Name) and node.name not in found:
+                found.add(node.name)
+                of = project.files[path].named(node.name)
+                if of is not None and of.kind == "var" and of.value is not None:
+                    waiting.append(of.value)
     return found
 
 
-def test_every_name_keeps_the_rules_of_its_service(project: Project) -> None:
-    names = names_of(project)
-
-    assert names.keys() == LIMITS.keys()
-    assert {name for name, value in names.items() if not re.fullmatch(LIMITS[name][0], value)} == set()
-
-
-def test_the_two_apps_get_ids_of_their_own_from_the_host(project: Project) -> None:
-    """The host cuts an app's name after 32 letters for its id; two of one id on one storage account stop each other."""
-    names = names_of(project)
-
-    assert names["eventsApp"][:32] != names["apiApp"][:32]
+def needless(project: Project) -> list[str]:
+    """What a dependsOn names although the body does: Bicep's linter calls it an error here."""
+    found = []
+    for path, file in project.files.items():
+        for each in file.of_kind("resource", "module"):
+            listed = each.body().get("dependsOn")
+            if isinstance(listed, tree.Array):
+                names = {node.name for item in listed.items for node in tree.walk(item) if isinstance(node, tree.Name)}
+                found += [f"{path.name}: {each.name} names {name} twice" for name in names & used(each, project, path)]
+    return found
 
 
-def longest(kind: str) -> int:
-    """Letters of the longest name that the schema of work packages lets through: one, some, one."""
-    pattern = data("workspaces.schema")["$defs"][kind]["properties"]["name"]["pattern"]
-    return 2 + int(re.fullmatch(r"\^\[a-z\]\[a-z0-9-\]\{1,(\d+)\}\[a-z0-9\]\$", pattern).group(1))  # type: ignore[union-attr]
+def test_dependencies_are_written_down_where_nothing_else_makes_them(project: Project) -> None:
+    assert needless(project) == []
 
 
-def test_names_of_work_packages_leave_room_for_the_environment() -> None:
-    assert longest("workspace") + len("mlw--") + 8 <= 33
-    assert longest("endpoint") + len("--") + 8 + 5 <= 32
-    assert longest("compute") <= 24
+def test_a_needless_dependency_is_found(project: Project, tmp_path: Path) -> None:
+    wrong = ("  dependsOn: [\n    inference\n", "  dependsOn: [\n    cluster\n")
+
+    assert needless(planted(project, tmp_path, "modules/kubernetes.bicep", *wrong))
