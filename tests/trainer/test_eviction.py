@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
+from typing import override
 
 from local.scheduled_events import ScheduledEvents
 from tests.trainer.children import command_line
@@ -20,11 +21,26 @@ from trainer.run_lock import NAME
 from trainer.store import Store
 
 
+class Approvals(list[str]):
+    """Events that Azure was told it need not wait with; `durable` is the step of the newest checkpoint in that moment."""
+
+    def __init__(self, workdir: Path) -> None:
+        super().__init__()
+        self._workdir, self.durable = workdir, -1
+
+    @override
+    def append(self, event: str, /) -> None:
+        super().append(event)
+        newest = Store(Folder(self._workdir), 3, print).newest()
+        self.durable = -1 if newest is None else newest.step
+
+
 def test_preempt_saves_within_a_second_and_exits_with_a_status_that_means_resume_me(tmp_path: Path) -> None:
     long = dataclasses.replace(SHORT, epochs=6, save_every_steps=10_000)
     config = tmp_path / "config.json"
     config.write_text(json.dumps(long.as_json()))
     metadata = ScheduledEvents("spot-vm-0")
+    metadata.approved = approvals = Approvals(tmp_path / "run")
     with serving(metadata) as base:
         ours, theirs = CONTEXT.Pipe(duplex=False)
         arguments = ["--config", str(config), "--workdir", str(tmp_path / "run")]
@@ -41,7 +57,8 @@ def test_preempt_saves_within_a_second_and_exits_with_a_status_that_means_resume
     end = told[-1]
     assert (process.exitcode, end["event"]) == (75, "evicted"), end
     assert end["notice_to_durable_s"] < 1.0
-    assert metadata.approved, "Azure was not told that it need not wait"
+    assert len(approvals) == 1, "Azure was not told that it need not wait"
+    assert approvals.durable == end["step"], "it was told before everything was durable"
     resumed = live(dataclasses.replace(long, log_every=1), tmp_path / "run")
     assert resumed.result is not None
     assert resumed.resumed_at == end["step"] == [each["step"] for each in told if each["event"] == "progress"][-1]

@@ -38,7 +38,8 @@ def test_the_job_that_is_submitted_for_an_evicted_one_finds_its_work() -> None:
     for name in ("train", "train-two-workers"):
         job: Any = load_job(_JOBS / f"{name}.yml")
         assert re.fullmatch(r"azureml://datastores/\w+/paths/runs/[\w-]+", job.outputs["workdir"].path)
-    steps: Any = load_job(_JOBS / "retraining.yml").jobs
+    retraining: Any = load_job(_JOBS / "retraining.yml")
+    steps = retraining.jobs
     assert steps["train"].outputs["runs"].path == "azureml://datastores/workspaceblobstore/paths/runs/retraining"
     assert '--workdir "${{outputs.runs}}/${{inputs.run}}"' in steps["train"].command
     for name in ("evaluate", "register"):
