@@ -177,16 +177,19 @@ def test_a_pipeline_whose_steps_were_evicted_goes_on_once_and_nobody_is_woken() 
 
 
 @pytest.mark.parametrize(
-    ("errors", "words"),
+    ("errors", "log", "words"),
     [
-        ((PREEMPTED, "KeyError: 'label'"), "KeyError"),
-        (("something else", PREEMPTED), "unknown"),
-        (("KeyError: 'label'",), "KeyError"),
+        ((PREEMPTED, "KeyError: 'label'"), "", "KeyError"),
+        (("something else", PREEMPTED), "", "unknown"),
+        ((PREEMPTED, "something else"), "the first step's: Spot VM was evicted", "unknown"),
+        (("KeyError: 'label'",), "", "KeyError"),
     ],
 )
-def test_a_pipeline_with_a_step_that_failed_by_itself_is_an_alert(errors: tuple[str, ...], words: str) -> None:
+def test_a_pipeline_with_a_step_that_failed_by_itself_is_an_alert(
+    errors: tuple[str, ...], log: str, words: str
+) -> None:
     world = JobWorld()
-    world.run_ends("p1", error="Pipeline has failed child jobs.", steps=steps(*errors))
+    world.run_ends("p1", error="Pipeline has failed child jobs.", log=log, steps=steps(*errors))
     world.work()
     assert world.jobs.submitted == []
     [mail] = world.email.mails

@@ -93,6 +93,8 @@ def test_a_pipeline_names_its_first_failing_step(jobs: MachineLearning, cloud: L
     pipeline = made(cloud, properties={"jobType": "Pipeline", "command": None, "jobs": {}})
     first, _ = (made(cloud, properties={"parentJobName": pipeline.run, "displayName": f"step {n}"}) for n in (1, 2))
     facts = jobs.describe(pipeline, 10)
+    details = [call["path"] for call in cloud.calls(method="GET") if call["path"].endswith("/details")]
+    assert details[-1].endswith(f"/runs/{first.run}/details"), "the log is that of the step"
     assert facts.failing_child == f"step 1 ({first.run})"
     assert [(step.name, step.compute) for step in facts.steps] == [("step 1", "gpu-spot"), ("step 2", "gpu-spot")]
     assert facts.can_resubmit
