@@ -69,7 +69,7 @@ class Workspaces:
                     "provisioningState": "Succeeded",
                     "resourceId": _CLUSTER,
                     "isAttachedCompute": True,
-                    "properties": {**properties, "namespace": f"azureml-{workspace}"},
+                    "properties": {**properties, "namespace": "default"},
                 },
             }
         computes = self.find(workspace)["computes"]
