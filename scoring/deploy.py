@@ -42,7 +42,7 @@ class Size:
     """How much of it."""
 
     instance_type: str = "Standard_DS3_v2"
-    """Of a managed deployment; on Kubernetes the name of an instance type of the cluster."""
+    """Of a managed deployment; the other targets take `cpu`, `memory_gb` and, on Kubernetes, `gpus`."""
     cpu: float = 1
     memory_gb: float = 2
     gpus: int = 0
