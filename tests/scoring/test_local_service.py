@@ -135,9 +135,11 @@ def test_the_server_describes_itself_and_is_ready(service: LocalService) -> None
         assert "application/octet-stream" in json.dumps(description)
 
 
-def test_a_body_that_breaks_off_is_refused(service: LocalService) -> None:
+def test_a_body_that_breaks_off_is_refused_even_where_what_came_is_an_image(service: LocalService) -> None:
+    image = pictures.png(pictures.quadrants())
+    head = f"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: {len(image) + 1000}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
-        connection.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nshort")
+        connection.sendall(head + image)
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(12) == b"HTTP/1.1 400"
 

@@ -14,15 +14,15 @@ from trainer.drill import Life, live
 PAIR = dataclasses.replace(SHORT, name="PAIR", epochs=1, batch=64, save_every_steps=4, threads=1)
 
 
-def both(workdir: Path, kill_at: int | None = None) -> list[Life]:
-    """Two processes on loopback, started together as Azure ML does it."""
+def both(workdir: Path, kill_at: int | None = None, second: Path | None = None) -> list[Life]:
+    """Two processes on loopback, started together as Azure ML does it; `second`: another work directory for one of them."""
     ports = free_ports(2)
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
 
     def worker(index: int) -> Life:
         task = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}, "environment": "cloud"})
         kill = None if kill_at is None else (kill_at, 0.0)
-        return live(PAIR, workdir, kill, environment={"TF_CONFIG": task})
+        return live(PAIR, second if second and index else workdir, kill, environment={"TF_CONFIG": task})
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         return list(pool.map(worker, range(2)))
@@ -38,7 +38,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def test_two_workers_resume_exactly_and_stay_the_same(tmp_path: Path) -> None:
+def test_two_workers_resume_exactly_and_refuse_to_begin_from_different_checkpoints(tmp_path: Path) -> None:
     undisturbed = both(tmp_path / "undisturbed")
     digests = {life.result["digest"] if life.result else None for life in undisturbed}
     assert len(digests) == 1, undisturbed
@@ -50,3 +50,6 @@ def test_two_workers_resume_exactly_and_stay_the_same(tmp_path: Path) -> None:
     assert resumed[0].resumed_at == resumed[1].resumed_at
     assert max(life.reached for life in killed) - resumed[0].resumed_at <= PAIR.save_every_steps
     assert {life.result["digest"] if life.result else None for life in resumed} == digests
+
+    apart = both(tmp_path / "killed", second=tmp_path / "not mounted")
+    assert all("different checkpoints" in (life.result or {}).get("message", "") for life in apart), apart
