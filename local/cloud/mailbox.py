@@ -18,6 +18,7 @@ from aiosmtpd.smtp import SMTP, Envelope
 
 from local.cloud.core import Cloud
 
+_STAMP = "%Y%m%dT%H%M%S"
 _LIMIT = 8 * 2**20
 """Bytes of a mail, as servers on the internet commonly take at most some megabytes."""
 
@@ -59,7 +60,7 @@ class Mailbox:
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Envelope) -> str:  # noqa: N802  aiosmtpd's name
         """Keep the mail as it came; the name says in which order."""
-        name = f"{next(self._numbers):06d}-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}.eml"
+        name = f"{next(self._numbers):06d}-{dt.datetime.now(dt.UTC):{_STAMP}}.eml"
         content = cast("bytes", envelope.content)
         (self._folder / name).write_bytes(content)
         return "250 OK"
@@ -76,14 +77,9 @@ class Mailbox:
         return web.Response(status=204)
 
     async def page(self, _request: web.Request) -> web.Response:
-        """The list for people."""
-        rows = "".join(
-            f'<li><a href="/mail/{html.escape(path.name)}">{html.escape(str(_parsed(path)["subject"]))}</a>'
-            f" to {html.escape(str(_parsed(path)['to']))}</li>"
-            for path in reversed(self._paths())
-        )
-        body = f"<!doctype html><meta charset=utf-8><title>Mailbox</title><h1>Mailbox</h1><ol>{rows}</ol>"
-        return web.Response(text=body, content_type="text/html")
+        """The list for people, the newest first."""
+        rows = "".join(map(_row, reversed(self._paths()))) or "<li>There is no mail yet.</li>"
+        return web.Response(text=f"{_HEAD}<h1>Mailbox</h1><ul>{rows}</ul>", content_type="text/html")
 
     async def show(self, request: web.Request) -> web.Response:
         """One mail as a mail program shows it; what is in it may run nothing and load nothing."""
@@ -95,6 +91,20 @@ class Mailbox:
 
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("*.eml"))
+
+
+_HEAD = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+    "<title>Mailbox</title><style>body{font:15px/1.5 sans-serif;max-width:50em;margin:1em auto;padding:0 1em;"
+    "color-scheme:light dark}ul{list-style:none;padding:0}li{margin:0 0 12px}a{display:block}</style>"
+)
+
+
+def _row(path: Path) -> str:
+    mail = _parsed(path)
+    at = dt.datetime.strptime(path.stem.partition("-")[2], _STAMP)  # noqa: DTZ007  it is UTC, and said to be
+    link = f'<a href="/mail/{html.escape(path.name)}">{html.escape(str(mail["subject"]))}</a>'
+    return f"<li>{link}<small>{at:%Y-%m-%d %H:%M:%S} UTC, to {html.escape(str(mail['to']))}</small></li>"
 
 
 def _parsed(path: Path) -> EmailMessage:

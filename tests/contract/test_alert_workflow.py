@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from azure.core.credentials import TokenCredential
 
 from local.cloud.workflow_language import UnsupportedError
 from local.cloud.workflow_run import RefusedError, Workflow, load
+from local.site import send
 from tests.cloud.world import LocalCloud
 from tests.contract.registries import SETTINGS
 from tests.contract.wire import ELSEWHERE, Wire
@@ -121,6 +124,25 @@ def test_a_mail_arrives_by_smtp_with_both_parts(workflow: AlertWorkflow, cloud: 
     [mail] = cloud.admin("GET", "mailbox")["mails"]
     assert (mail["subject"], mail["to"]) == ("Litter failed", "a@team.example, b@team.example")
     assert (mail["text"], mail["html"].strip()) == ("It failed.\n", "<p>It failed.</p>")
+
+
+@pytest.mark.stack
+def test_a_browser_shows_the_mailbox_and_each_mail_without_running_what_is_in_it(
+    workflow: AlertWorkflow, cloud: LocalCloud
+) -> None:
+    cloud.admin("DELETE", "mailbox")
+    address = f"http://127.0.0.1:{cloud.cloud_port}/mail"
+    assert "There is no mail yet." in send("GET", address, None, {}).body.decode()
+    workflow.send(dataclasses.replace(MAIL, subject="<b>Litter</b> failed"))
+    workflow.send(dataclasses.replace(MAIL, id="team/2", subject="Later"))
+    page = send("GET", address, None, {}).body.decode()
+    subjects = re.findall(r'<a href="(/mail/[^"]+)">([^<]*)</a>', page)
+    assert [subject for _, subject in subjects] == ["Later", "&lt;b&gt;Litter&lt;/b&gt; failed"]
+    shown = send("GET", f"http://127.0.0.1:{cloud.cloud_port}{subjects[0][0]}", None, {})
+    assert shown.body.decode().strip() == "<p>It failed.</p>"
+    assert "default-src 'none'" in shown.headers["content-security-policy"]
+    assert "sandbox" in shown.headers["content-security-policy"]
+    assert send("GET", f"{address}/..%2Fsecrets.json", None, {}).status == 404
 
 
 @pytest.mark.stack
