@@ -25,6 +25,7 @@ from tidegate.composition import CODEC
 from tidegate.errors import MalformedEvent
 from tidegate.flows.alerts import incident
 from tidegate.flows.base import Flow
+from tidegate.flows.jobs.job_facts import FailedStep
 from tidegate.flows.jobs.job_failure import experiment_subject
 from tidegate.job_effects import JobEffects
 from tidegate.records import Records
@@ -35,9 +36,18 @@ MUTED_FOR = datetime.timedelta(hours=1)
 CANARY = "canary-7Q2"
 _AGAIN_AFTER = (10, 200)
 """Seconds until an event comes again that failed, and one that was taken."""
+_EVICTED = {"status": "failed", "error": "The job was preempted", "error_code": "UserError/JobPreempted"}
 _ENDINGS: Mapping[str, dict[str, Any]] = {
     "code": {"status": "failed", "log": f"API_KEY={CANARY}\nKeyError: 'label'"},
-    "evicted": {"status": "failed", "error": "The job was preempted", "error_code": "UserError/JobPreempted"},
+    "evicted": _EVICTED,
+    "step": {**_EVICTED, "parent": "pipe", "can_resubmit": False},
+    "pipeline": {
+        "status": "failed",
+        "error": "Pipeline has failed child jobs.",
+        "steps": tuple(
+            FailedStep(name, name, "gpu-spot", "", "The job was preempted") for name in ("pipe-a", "pipe-b")
+        ),
+    },
     "completed": {"status": "completed"},
     "rumour": {"status": "completed"},
     "noise": {"status": "failed", "log": NOISE},

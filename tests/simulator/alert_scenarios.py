@@ -9,8 +9,8 @@ from typing import Literal
 from tests.alerts.world import POLICY
 from tidegate.flows.alerts.alert_policy import AlertPolicy
 
-type Ending = Literal["code", "evicted", "completed", "rumour", "noise"]
-"""`rumour`: only its event says that it failed."""
+type Ending = Literal["code", "evicted", "step", "pipeline", "completed", "rumour", "noise"]
+"""`rumour`: only its event says that it failed. `step` and `pipeline`: evicted, and whose steps were."""
 
 WORKSPACE = "vision"
 NOISE = "known noise"
@@ -62,6 +62,9 @@ ALERT_SCENARIOS: dict[str, AlertScenario] = {
     "one run fails": AlertScenario(fails(0), duplicates=1),
     "two fail, and more later": AlertScenario(fails(0, 5, 200, 700)),
     "an evicted run goes on": AlertScenario((RunEnds(0, "spot", "evicted"),), duplicates=1),
+    "an evicted pipeline goes on": AlertScenario(
+        (RunEnds(0, "pipe-a", "step"), RunEnds(0, "pipe-b", "step"), RunEnds(1, "pipe", "pipeline"))
+    ),
     "a failure and then a success": AlertScenario((*fails(0), RunEnds(90, "good", "completed"))),
     "a rumour": AlertScenario((RunEnds(0, "fine", "rumour"), RunEnds(1, "hum", "noise")), running_late=True),
     "an event is lost": AlertScenario((RunEnds(0, "lost", "code", lost=True),)),

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 ROUTES = ("team", "default")
 DECIDED_WITHIN = datetime.timedelta(hours=2)
 """By then the record of a run has decided, whatever a mail does: read, tried again, and resubmitted once."""
+_INNOCENT = ("completed", "rumour", "noise", "step")
+"""Endings that nobody hears of; of a step that was evicted, its pipeline says what there is to say."""
 _WINDOW = (Fault.FAIL_AFTER, Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
 _DECIDED = (job_failure.Alerted, job_failure.Resubmitted, job_failure.Disregarded)
 _LINK = re.compile(r"https?://([^/\s]+)")
@@ -85,14 +87,14 @@ class AlertWatch:
         self._check_once()
         self._check_secrets()
         for name, ends in self._ended.items():
-            if ends.ending in ("code", "evicted", "noise"):
+            if ends.ending in ("code", "evicted", "step", "pipeline", "noise"):
                 self._check_decided(name)
 
     def failed(self) -> set[str]:
         """Runs that people have to hear of."""
         submitted = {job.run for job in self._run.app.jobs.submitted}
         by_code = {name for name, ends in self._ended.items() if ends.ending == "code"}
-        evicted = {name for name, ends in self._ended.items() if ends.ending == "evicted"}
+        evicted = {name for name, ends in self._ended.items() if ends.ending in ("evicted", "pipeline")}
         return by_code | {name for name in evicted if f"{name}-attempt-1" not in submitted}
 
     def _check(self, mail: Mail) -> None:
@@ -101,7 +103,7 @@ class AlertWatch:
         hosts = set(_LINK.findall(mail.text)) - {"ml.azure.com", "app.example"}
         if hosts:
             raise Violation("B5", f"links to {hosts}")
-        innocent = {name for name, ends in self._ended.items() if ends.ending in ("completed", "rumour", "noise")}
+        innocent = {name for name, ends in self._ended.items() if ends.ending in _INNOCENT}
         if "Recovered" not in mail.subject and (blamed := _named(mail.text) & innocent):
             raise Violation("B3", f"{blamed} did not fail, and {mail.subject!r} says so")
         policy = self._run.app.policy
