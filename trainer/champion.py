@@ -66,14 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Writes decision.json; 0 whatever the decision is."""
     parser = argparse.ArgumentParser(prog="python -m trainer.champion", description=__doc__)
     parser.add_argument("challenger", type=Path, help="an export")
-    parser.add_argument("--champion", type=Path, help="the export that is in use; none: the challenger is registered")
+    parser.add_argument("--champion", type=Path, help="the export to beat; none there: the challenger wins")
     parser.add_argument("--data", help="where the test samples are; default: where the challenger's were")
     parser.add_argument("--least-gain", type=float, default=0.0, help="of accuracy, from 0 to 1")
     parser.add_argument("--output", type=Path, required=True, help="folder for decision.json")
     options = parser.parse_args(arguments)
     config = from_values(verify(options.challenger)["config"], "challenger")
     data = load_data(options.data or config.data, config.image_size)
-    champion = accuracy(options.champion, data) if options.champion else None
+    there = options.champion and (options.champion / "manifest.json").is_file()
+    champion = accuracy(options.champion, data) if there else None
     decision = decide(accuracy(options.challenger, data), champion, options.least_gain)
     options.output.mkdir(parents=True, exist_ok=True)
     text = json.dumps(dataclasses.asdict(decision), indent=2)

@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,19 @@ def register(
     return Registered(made.name, str(made.version), str(made.id))
 
 
+def keep_as_champion(export: Path, folder: Path) -> None:
+    """A copy for `trainer.champion`: what the next challenger has to beat. Idempotent.
+
+    The manifest comes last: a copy that was cut off is no champion, and the step that made it is run again.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    files = [path for path in sorted(export.rglob("*")) if path.is_file() and path != export / "manifest.json"]
+    for path in (*files, export / "manifest.json"):
+        place = folder / path.relative_to(export)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)  # a share may refuse modes and times
+
+
 def lineage(manifest: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """Properties, which nobody can change later: where it comes from. Tags: what people search for."""
     properties = {
@@ -76,18 +90,23 @@ def workspace_client(environment: Mapping[str, str] = os.environ, **options: Any
     return MLClient(DefaultAzureCredential(), *(environment[each] for each in names), **options)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints `<name>:<version>`."""
+def main(arguments: Sequence[str] | None = None, client: Any = None) -> int:
+    """Prints `<name>:<version>`. `client`: by default that of the workspace that the job runs in."""
     parser = argparse.ArgumentParser(prog="python -m trainer.register", description=__doc__)
     parser.add_argument("export", type=Path)
     parser.add_argument("--name", required=True)
     parser.add_argument("--uri", default="", help="where the folder lies already, as azureml://...")
     parser.add_argument("--decision", type=Path, help="what trainer.champion wrote: register only if it says so")
+    parser.add_argument(
+        "--champion", type=Path, help="folder that gets a copy, for the next challenger to be compared with"
+    )
     options = parser.parse_args(arguments)
     if options.decision and not json.loads(options.decision.read_text())["promote"]:
         sys.stdout.write("not registered: the champion stays\n")
         return 0
-    made = register(options.export, options.name, workspace_client(), uri=options.uri)
+    made = register(options.export, options.name, client or workspace_client(), uri=options.uri)
+    if options.champion:
+        keep_as_champion(options.export, options.champion)
     sys.stdout.write(f"{made.name}:{made.version}\n")
     return 0
 

@@ -44,6 +44,12 @@ def test_the_job_that_is_submitted_for_an_evicted_one_finds_its_work() -> None:
     assert '--workdir "${{outputs.runs}}/${{inputs.run}}"' in steps["train"].command
     for name in ("evaluate", "register"):
         assert ' "${{inputs.runs}}/${{inputs.run}}/export" ' in steps[name].command
+    champions = {steps[name].outputs["champions"].path for name in ("evaluate", "register")}
+    assert champions == {"azureml://datastores/workspaceblobstore/paths/champions"}
+    assert all(
+        "--champion ${{outputs.champions}}/${{inputs.model_name}}" in steps[name].command
+        for name in ("evaluate", "register")
+    )
     assert {str(steps[name].inputs["run"]._data) for name in ("train", "evaluate", "register")} == {
         "${{parent.inputs.run}}"
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 
 from tests.trainer.arm import Arm, Credential
 from tests.trainer.runs import Undisturbed
+from trainer import champion
 from trainer.manifest import verify
-from trainer.register import register, workspace_client
+from trainer.register import keep_as_champion, main, register, workspace_client
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # azure-ai-ml's own, of marshmallow
 
@@ -62,6 +64,38 @@ def test_an_export_whose_files_changed_is_not_registered(
     with pytest.raises(ValueError, match=r"labels\.json"):
         register(export, "animals", client, uri=_URI)
     assert arm.asked == []
+
+
+def decided(challenger: Path, best: Path, output: Path) -> dict[str, Any]:
+    arguments = [str(challenger), "--champion", str(best), "--output", str(output), "--least-gain", "0.01"]
+    assert champion.main(arguments) == 0
+    decision: dict[str, Any] = json.loads((output / "decision.json").read_text())
+    return decision
+
+
+def test_what_was_registered_is_what_the_next_challenger_has_to_beat(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    export, kept = undisturbed.workdir / "export", tmp_path / "champions" / "animals"
+    assert decided(export, kept, tmp_path)["reason"] == "there is no champion"
+    for _ in range(2):
+        keep_as_champion(export, kept)
+        assert verify(kept) == verify(export)
+    assert decided(export, kept, tmp_path)["promote"] is False
+    (kept / "manifest.json").unlink()  # as a copy is that was cut off
+    assert decided(export, kept, tmp_path)["champion"] is None
+
+
+def test_only_a_challenger_that_won_is_registered_and_kept(
+    undisturbed: Undisturbed, arm: Arm, client: Any, tmp_path: Path
+) -> None:
+    export, decision, kept = undisturbed.workdir / "export", tmp_path / "decision.json", tmp_path / "champion"
+    arguments = [str(export), "--name", "animals", "--uri", _URI, "--decision", str(decision), "--champion", str(kept)]
+    decision.write_text('{"promote": false}')
+    assert main(arguments, client) == 0
+    assert (arm.asked, kept.exists()) == ([], False)
+    decision.write_text('{"promote": true}')
+    assert main(arguments, client) == 0
+    assert len(arm.models) == 1
+    assert verify(kept) == verify(export)
 
 
 def test_outside_a_job_the_missing_names_are_told() -> None:
