@@ -93,7 +93,7 @@ class LocalService:
         request = urllib.request.Request(
             self.scoring_uri, data=image, headers={"Content-Type": "application/octet-stream"}
         )
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=timeout) as answer:
+        with _opener().open(request, timeout=timeout) as answer:
             content: bytes = answer.read()
             return content
 
@@ -135,3 +135,15 @@ class LocalService:
             "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")])),
             "SCORING_WARM": self._warm,
         }
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Plain HTTP without a proxy; the usual opener reads all certificates of the machine first, which takes 40 ms."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPErrorProcessor,
+        urllib.request.HTTPDefaultErrorHandler,
+    ):
+        opener.add_handler(handler())
+    return opener

@@ -127,11 +127,11 @@ def test_no_request_fails_while_scripts_change(service: LocalService, script: Pa
     for word in ("second", "third", "fourth"):
         say(script, word)
         service.reload()
+        assert within_10_s(lambda word=word: word in answers or bool(faults))  # type: ignore[misc]  # a default, no argument
     enough.set()
     for client in clients:
         client.join(20)
     assert faults == []
-    assert set(answers) >= {"first", "second", "third"}
 
 
 def test_the_request_that_is_being_answered_is_answered_by_the_script_that_took_it(
