@@ -64,10 +64,7 @@ class ChosenQueue(FakeQueue):
         """Hand over the oldest visible message with this text."""
         now = self._clock.now()
         found = (each for each in self._messages.values() if each.text == text and each.visible_at <= now)
-        message = min(found, key=lambda each: (each.visible_at, each.id))
-        message.count += 1
-        message.visible_at = now + datetime.timedelta(seconds=visibility)
-        return Delivery(message.id, message.text, message.count)
+        return self._handed_over(min(found, key=lambda each: (each.visible_at, each.id)), visibility)
 
 
 class RacingRegistry(FakeRegistry):
