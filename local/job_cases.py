@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 import uuid
 
@@ -11,6 +12,8 @@ from local.site import Site
 WORKSPACE = "vision"
 MAIL_WITHIN_S = 120
 """Seconds that a mail may take: it waits half a minute for more of the same, and azure-ai-ml is imported first."""
+AT_ONCE = 5
+"""Mails that go one way at once by `alerts.rate` of gates.yaml: half of those of an hour."""
 TRAINING = """\
 step=$(cat ${{outputs.work}}/step 2>/dev/null || echo 0)
 echo "training begins at step $step"
@@ -77,6 +80,12 @@ def storm(site: Site, count: int) -> str:
         if answer.status != 201:
             raise RuntimeError(f"storm: {answer.status} {answer.body.decode(errors='replace')[:300]}")
     return start
+
+
+def mails_of_the_hour(site: Site) -> int:
+    """How many mails were sent in the last hour; their names say when."""
+    since = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    return sum(each["name"].partition("-")[2] >= f"{since:%Y%m%dT%H%M%S}" for each in job_site.mails(site, ""))
 
 
 def print_mail(mail: dict[str, str]) -> None:
