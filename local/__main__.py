@@ -87,7 +87,7 @@ def _case(site: Site, command: str, count: int) -> int:
             start = job_cases.storm(site, count)
             words = (
                 f"{count} jobs have failed: {start}-0 ... {start}-{count - 1}. Their first mails come in about a minute, "
-                "the others as digests, no faster than alerts.rate of gates.yaml allows (10 an hour)"
+                "the others as digests, no faster than alerts.rate of gates.yaml allows (30 an hour)"
             )
     print(f"{words}: make mail")
     return 0

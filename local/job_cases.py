@@ -12,7 +12,7 @@ from local.site import Site
 WORKSPACE = "vision"
 MAIL_WITHIN_S = 120
 """Seconds that a mail may take: it waits half a minute for more of the same, and azure-ai-ml is imported first."""
-AT_ONCE = 5
+AT_ONCE = 15
 """Mails that go one way at once by `alerts.rate` of gates.yaml: half of those of an hour."""
 TRAINING = """\
 step=$(cat ${{outputs.work}}/step 2>/dev/null || echo 0)

@@ -47,7 +47,7 @@ def _reason(site: Site) -> str:
     if recent < job_cases.AT_ONCE:
         return ""
     return (
-        f": {recent} went out in the last hour, and alerts.rate of gates.yaml lets no more than {job_cases.AT_ONCE} of 10 "
+        f": {recent} went out in the last hour, and alerts.rate of gates.yaml lets no more than {job_cases.AT_ONCE} of 30 "
         "go one way at once. It comes some minutes later (make mail)"
     )
 
