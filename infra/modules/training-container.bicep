@@ -85,6 +85,12 @@ resource group 'Microsoft.ContainerInstance/containerGroups@2025-09-01' = {
         properties: {
           image: image
           command: command
+          environmentVariables: [
+            {
+              name: 'TRAINER_IMAGE'
+              value: image
+            }
+          ]
           resources: {
             requests: {
               cpu: cpu

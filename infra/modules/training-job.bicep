@@ -131,6 +131,12 @@ resource job 'Microsoft.App/jobs@2025-07-01' = {
           name: 'training'
           image: image
           command: command
+          env: [
+            {
+              name: 'TRAINER_IMAGE'
+              value: image
+            }
+          ]
           resources: {
             cpu: isSmall ? 8 : 24
             memory: isSmall ? '56Gi' : '220Gi'
