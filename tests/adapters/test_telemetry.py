@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import gzip
 import http.server
 import json
@@ -13,7 +15,11 @@ from typing import Any, override
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
+from tests.contract.registries import SETTINGS
+from tidegate.adapters.event_grid_topic import EventGridTopic
+from tidegate.ports import Outcome
 from tidegate.traces import root_span_id, trace_id
 
 KEY = "image-promotion:training/litter@sha256:1#g"
@@ -108,6 +114,15 @@ def test_without_a_collector_nothing_of_the_sdk_is_loaded() -> None:
 def test_a_collector_that_is_gone_holds_nothing_up(collector: Collector) -> None:
     collector.server.server_close()
     assert work(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_EXPORTER_OTLP_TIMEOUT="1")[0]
+
+
+def test_an_outcome_says_which_trace_it_belongs_to() -> None:
+    topic = EventGridTopic(dataclasses.replace(SETTINGS, outcomes_endpoint=""), None)  # type: ignore[arg-type]  # nothing is sent
+    outcome = Outcome("1", "Tidegate.ImagePromoted", "x", datetime.datetime.now(datetime.UTC), ())
+    assert "traceparent" not in topic._cloud_event(outcome)
+    at = SpanContext(int(trace_id(KEY), 16), 7, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    with use_span(NonRecordingSpan(at)):
+        assert topic._cloud_event(outcome)["traceparent"] == f"00-{trace_id(KEY)}-0000000000000007-01"
 
 
 def test_records_have_traces_of_their_own() -> None:
