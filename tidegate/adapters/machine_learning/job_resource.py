@@ -10,6 +10,7 @@ from typing import Any
 from tidegate.flows.base import Pairs
 
 _COMMIT = ("mlflow.source.git.commit", "azureml.git.commit")
+_ORIGIN = ("azureml.git.", "mlflow.source.git.")
 _NEVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
@@ -108,6 +109,11 @@ class JobResource:
     def _text(self, name: str) -> str:
         value = self._properties.get(name)
         return value if isinstance(value, str) else ""
+
+
+def origin(properties: Mapping[str, str] | None) -> dict[str, str]:
+    """What a run's properties say of the commit that it was submitted from; the rest of them is of the one run."""
+    return {name: value for name, value in (properties or {}).items() if name.startswith(_ORIGIN)}
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from tidegate.adapters.arm import Arm
 from tidegate.adapters.azure_calls import BOUNDED, translated
 from tidegate.adapters.machine_learning import pipeline_copies
-from tidegate.adapters.machine_learning.job_resource import JobResource
+from tidegate.adapters.machine_learning.job_resource import JobResource, origin
 from tidegate.adapters.machine_learning.kept_answers import KeptAnswers
 from tidegate.adapters.machine_learning.run_history import RunDetails, RunHistory
 from tidegate.adapters.machine_learning.workspaces import JOB_API
@@ -43,7 +43,6 @@ _ASSETS_FOR = 600
 _CHILDREN = 1000
 _STEPS = 20
 """Failed steps of a pipeline that are read; one with more is not submitted again by itself."""
-_GIT = ("azureml.git.", "mlflow.source.git.")
 
 
 class MachineLearning:
@@ -194,7 +193,7 @@ def _successor(job: Any, name: str, moves: Pairs, tags: Pairs) -> Any:
         identity=job.identity,
     )
     # The commit that the job was submitted from; without it the SDK would note the folder that this app runs in.
-    successor.properties = {key: value for key, value in (job.properties or {}).items() if key.startswith(_GIT)}
+    successor.properties = origin(job.properties)
     for setting in ("resources", "limits", "queue_settings"):
         if getattr(job, setting, None) is not None:
             setattr(successor, setting, getattr(job, setting))

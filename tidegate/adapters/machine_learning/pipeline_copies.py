@@ -8,9 +8,11 @@ completed with the same component and inputs, unless `force_rerun` is set: a cop
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from tidegate.adapters.machine_learning.job_resource import origin
 from tidegate.errors import PermanentError
 from tidegate.flows.base import Pairs
 
@@ -27,7 +29,6 @@ _KEPT = (
     "settings",
 )
 """What whoever submitted the pipeline said; the rest is the service's, or of the one run."""
-_GIT = ("azureml.git.", "mlflow.source.git.")
 
 
 def copy(resource: Mapping[str, Any], moves: Pairs, tags: Pairs) -> dict[str, Any]:
@@ -43,9 +44,7 @@ def copy(resource: Mapping[str, Any], moves: Pairs, tags: Pairs) -> dict[str, An
         properties["settings"] = _moved(settings, moves)
     properties["outputs"] = {name: value for name, value in (known.get("outputs") or {}).items() if _is_given(value)}
     properties["tags"] = {**(known.get("tags") or {}), **dict(tags)}
-    properties["properties"] = {
-        name: value for name, value in (known.get("properties") or {}).items() if name.startswith(_GIT)
-    }
+    properties["properties"] = origin(known.get("properties"))
     properties["sourceJobId"] = resource.get("id")
     return {"properties": properties}
 
@@ -58,14 +57,12 @@ def _moved(node: Any, moves: Pairs) -> Any:
 
 
 def _instead(compute: Any, moves: Pairs) -> Any:
-    """The same spelling (an ARM id, `azureml:<name>` or a bare name) with another name at its end."""
+    """The same spelling (an ARM id, `azureml:<name>` or a bare name) with another name at its end; Azure ignores their case."""
     if not isinstance(compute, str):
         return compute
-    for old, new in moves:
-        for mark in ("/", ":", ""):
-            if compute.lower() == f"{mark}{old}".lower() or (mark and compute.lower().endswith(f"{mark}{old}".lower())):
-                return f"{compute[: len(compute) - len(old)]}{new}"
-    return compute
+    name = re.split("[/:]", compute)[-1]
+    instead = {old.lower(): new for old, new in moves}.get(name.lower(), name)
+    return f"{compute.removesuffix(name)}{instead}"
 
 
 def _is_given(output: Any) -> bool:
