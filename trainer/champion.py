@@ -62,6 +62,11 @@ def _rgb(image: Any) -> Any:
     return image if image.shape[-1] == 3 else image.repeat(3, axis=-1)
 
 
+def _holds_something(folder: Path | None) -> bool:
+    """Half a copy of a champion is no absent one: it is verified, which fails, rather than beaten by whoever comes next."""
+    return folder is not None and folder.is_dir() and any(folder.iterdir())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Writes decision.json; 0 whatever the decision is."""
     parser = argparse.ArgumentParser(prog="python -m trainer.champion", description=__doc__)
@@ -73,8 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     config = from_values(verify(options.challenger)["config"], "challenger")
     data = load_data(options.data or config.data, config.image_size)
-    there = options.champion and (options.champion / "manifest.json").is_file()
-    champion = accuracy(options.champion, data) if there else None
+    champion = accuracy(options.champion, data) if _holds_something(options.champion) else None
     decision = decide(accuracy(options.challenger, data), champion, options.least_gain)
     options.output.mkdir(parents=True, exist_ok=True)
     text = json.dumps(dataclasses.asdict(decision), indent=2)

@@ -52,14 +52,16 @@ def register(
 def keep_as_champion(export: Path, folder: Path) -> None:
     """A copy for `trainer.champion`: what the next challenger has to beat. Idempotent.
 
-    The manifest comes last: a copy that was cut off is no champion, and the step that made it is run again.
+    The manifest goes first and comes last, so that a copy that was cut off is found out; the step that made it is run again.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    files = [path for path in sorted(export.rglob("*")) if path.is_file() and path != export / "manifest.json"]
-    for path in (*files, export / "manifest.json"):
-        place = folder / path.relative_to(export)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, place)  # a share may refuse modes and times
+    manifest = Path("manifest.json")
+    (folder / manifest).unlink(missing_ok=True)
+    files = [path.relative_to(export) for path in sorted(export.rglob("*")) if path.is_file()]
+    for place in [each for each in folder.rglob("*") if each.is_file() and each.relative_to(folder) not in files]:
+        place.unlink()
+    for path in (*(each for each in files if each != manifest), manifest):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(export / path, folder / path)  # a share may refuse modes and times
 
 
 def lineage(manifest: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -80,8 +80,12 @@ def test_what_was_registered_is_what_the_next_challenger_has_to_beat(undisturbed
         keep_as_champion(export, kept)
         assert verify(kept) == verify(export)
     assert decided(export, kept, tmp_path)["promote"] is False
-    (kept / "manifest.json").unlink()  # as a copy is that was cut off
-    assert decided(export, kept, tmp_path)["champion"] is None
+    (kept / "of-the-champion-before").write_text("x")
+    keep_as_champion(export, kept)
+    assert sorted(each.name for each in kept.iterdir()) == sorted(each.name for each in export.iterdir())
+    (kept / "manifest.json").unlink()  # as a copy is that was cut off: nobody wins against half a champion
+    with pytest.raises(FileNotFoundError, match=r"manifest\.json"):
+        decided(export, kept, tmp_path)
 
 
 def test_only_a_challenger_that_won_is_registered_and_kept(
