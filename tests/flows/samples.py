@@ -100,8 +100,13 @@ def requested(number: int, tag: str = "v1", gate: ImageGate = GATE, *, override:
     return im.PromotionRequested(image(), tag, order(number), gate, request(number, "operator"), override)
 
 
+def target(gate: ImageGate = GATE) -> ImageRef:
+    """Where the image goes."""
+    return image().within("tidegatehealthy", gate.promote.target(image().repository))
+
+
 def work(*claims: st.Claim, gate: ImageGate = GATE, override: Request | None = None) -> st.Work:
-    return st.Work(image(), gate, claims or (st.Claim("v1", order(1)),), (request(1),), override)
+    return st.Work(image(), gate, target(gate), claims or (st.Claim("v1", order(1)),), (request(1),), override)
 
 
 def claimant(
@@ -260,18 +265,16 @@ def tag_events(attempt: int) -> dict[str, own.Event]:
     }
 
 
-_HEALTHY = image().within("tidegatehealthy", "training/litter")
-
 COMMANDS: dict[str, object] = {
     "inspect": im.InspectImage(image(), 1),
     "start-test": im.StartImageTest(image(), GATE.test, 2),
     "check-test": im.CheckImageTest(image(), "run-1", 2, 3),
     "stop-test": im.StopImageTest("run-1"),
-    "import": im.ImportImage(image(), _HEALTHY, 3),
-    "check-import": im.CheckImport(_HEALTHY, "import-1", 3, 1),
-    "copy-referrers": im.CopyReferrers(image(), _HEALTHY, ("application/sig", "*"), 4),
-    "attach": im.AttachRecord(_HEALTHY, '{"_type":"x"}', (("a", "b"),), 5),
-    "lock": im.LockManifest(_HEALTHY, 7),
+    "import": im.ImportImage(image(), target(), 3),
+    "check-import": im.CheckImport(target(), "import-1", 3, 1),
+    "copy-referrers": im.CopyReferrers(image(), target(), ("application/sig", "*"), 4),
+    "attach": im.AttachRecord(target(), '{"_type":"x"}', (("a", "b"),), 5),
+    "lock": im.LockManifest(target(), 7),
     "publish": Publish("Tidegate.ImagePromoted", "a:b", NOW, (("tag", "v1"), ("n", 1), ("types", ("a", "b"))), "id"),
     "tell-pushed": Tell(own.key(TARGET), own.TagPushed(TARGET, _A)),
     "tell-approved": Tell(own.key(TARGET), own.TagApproved(TARGET, _A)),

@@ -33,7 +33,9 @@ from tidegate.flows.images import image_messages as im
 from tidegate.flows.images import image_states as st
 from tidegate.flows.images import tag_ownership as own
 from tidegate.flows.images.image_gate import ImageGate
-from tidegate.flows.images.image_promotion import IMPORT_ATTEMPTS, IMPORT_DEADLINE, REFERRER_CHECKS, TEST_GRACE, key
+from tidegate.flows.images.image_promotion import key
+from tidegate.flows.images.promotion_copying import IMPORT_ATTEMPTS, IMPORT_DEADLINE, REFERRER_CHECKS
+from tidegate.flows.images.promotion_testing import TEST_GRACE
 
 HEALTHY = image().within("tidegatehealthy", "training/litter")
 RECORD = "sha256:" + "f" * 64

@@ -6,12 +6,14 @@ import dataclasses
 import datetime
 from typing import Literal
 
-from tidegate.flows.base import Request
+from tidegate.flows.base import Decision, Request
 from tidegate.flows.images.image_gate import ImageGate
-from tidegate.flows.images.image_messages import ImagePushed, PromotionRequested
+from tidegate.flows.images.image_messages import Asked, Command, PromotionRequested
 from tidegate.flows.images.promotion_record import Verdict
 from tidegate.flows.images.tag_ownership import TagSettled
 from tidegate.references import ImageRef
+
+NAME = "image-promotion"
 
 MAX_REQUESTS = 20
 """Requests kept in a record; the first and the latest are what people ask about."""
@@ -38,6 +40,8 @@ class Work:
     image: ImageRef
     """In staging."""
     gate: ImageGate
+    target: ImageRef
+    """Where it goes: the same digest in the healthy registry."""
     claims: tuple[Claim, ...]
     requests: tuple[Request, ...]
     """Pushes and requests by hand, in order of arrival."""
@@ -182,9 +186,15 @@ type Moving = Inspecting | Testing | Importing | CopyingReferrers | Attesting
 type Arrived = Tagging | Locking | Promoted
 type Ended = Rejected | Superseded | Ignored | Errored
 type State = Unseen | Moving | Arrived | Ended
+type Step = Decision[State, Command]
 
 
-def joined(work: Work, event: ImagePushed | PromotionRequested) -> Work:
+def key(image: ImageRef, gate: ImageGate) -> str:
+    """The record of an image under a version of its gate."""
+    return f"{NAME}:{image}#{gate.version}"
+
+
+def joined(work: Work, event: Asked) -> Work:
     """The work with one more claim, or a newer order of one, and the request that brought it."""
     announced = any(claim.announced for claim in work.claims if claim.tag == event.tag)
     others = (claim for claim in work.claims if claim.tag != event.tag)
