@@ -60,7 +60,7 @@ def _write(records: Records, gate: ImageGate, at: datetime.datetime) -> None:
     tag = f"v{at:%Y%m%d%H%M%S}"
     request = Request(identity, "a push to staging", f"pushed as {tag}", at)
     target = image.within(world.HEALTHY, gate.promote.target(image.repository))
-    work = Work(image, gate, target, (Claim(tag, f"{identity}/1", "placed", announced=True),), (request,))
+    work = Work(image, gate, (Claim(tag, f"{identity}/1", "placed", announced=True),), (request,), target=target)
     log = f"https://evidence/{tag}.log"
     verdict = Verdict("passed", at, "ca1", at, log, digest.removeprefix("sha256:"))
     record = Record(Promoted(work, verdict, 7, digest), at, numbered=12, audited=1)

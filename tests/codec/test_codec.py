@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from tests.flows import delivery_samples, endpoint_samples
-from tests.flows.samples import COMMANDS, IMAGE_STATES, NOW, TAG_STATES, image_events, tag_events
+from tests.flows.samples import COMMANDS, IMAGE_STATES, NOW, TAG_STATES, before_targets, image_events, tag_events
 from tidegate.codec import VERSION, Codec, kinds_of
 from tidegate.composition import CODEC
 from tidegate.errors import PermanentError
@@ -45,7 +45,8 @@ def one_of_each(samples: dict[str, Any]) -> dict[str, Any]:
 
 
 VALUES: dict[str, Any] = {
-    **{f"image state: {name}": value for name, value in IMAGE_STATES.items()},
+    **{f"image state: {name}": before_targets(value) for name, value in IMAGE_STATES.items()},
+    **{f"placed image state: {name}": value for name, value in one_of_each(IMAGE_STATES).items()},
     **{f"image event: {name}": value for name, value in image_events(2).items()},
     **{f"tag state: {name}": value for name, value in TAG_STATES.items()},
     **{f"tag event: {name}": value for name, value in tag_events(2).items()},
@@ -55,7 +56,7 @@ VALUES: dict[str, Any] = {
     **{f"endpoint state: {name}": value for name, value in one_of_each(endpoint_samples.STATES).items()},
     **{f"endpoint event: {name}": value for name, value in one_of_each(endpoint_samples.events(2)).items()},
     "record": Record(
-        IMAGE_STATES["testing-running"],
+        before_targets(IMAGE_STATES["testing-running"]),
         NOW,
         (Entry(3, COMMANDS["check-test"], NOW, NOW, 2), Entry(4, ListRecord(), NOW, NOW)),
         4,

@@ -106,7 +106,7 @@ def target(gate: ImageGate = GATE) -> ImageRef:
 
 
 def work(*claims: st.Claim, gate: ImageGate = GATE, override: Request | None = None) -> st.Work:
-    return st.Work(image(), gate, target(gate), claims or (st.Claim("v1", order(1)),), (request(1),), override)
+    return st.Work(image(), gate, claims or (st.Claim("v1", order(1)),), (request(1),), override, target(gate))
 
 
 def claimant(
@@ -172,6 +172,13 @@ IMAGE_STATES: dict[str, st.State] = {
     "errored-import": st.Errored(_OPEN, 7, "import", "the copy was aborted", PASSED),
     "errored-tag": st.Errored(work(st.Claim("v1", order(1), "errored", "403")), 6, "tag", "403", PASSED),
 }
+
+
+def before_targets(state: st.State) -> st.State:
+    """The state as it was written when records did not keep where their image goes."""
+    if isinstance(state, st.Unseen):
+        return state
+    return dataclasses.replace(state, work=dataclasses.replace(state.work, target=st.NOWHERE))
 
 
 def answers(attempt: int) -> dict[str, im.Answer]:

@@ -18,9 +18,11 @@ from tests.flows.samples import (
     NOW,
     PASSED,
     TARGET,
+    before_targets,
     claimant,
     gate,
     image,
+    image_events,
     order,
     pushed,
     request,
@@ -695,3 +697,11 @@ def test_a_list_shows_every_image_but_one_nobody_has_heard_of(state: st.State) -
     assert (listing is None) == isinstance(state, st.Unseen)
     if listing is not None:
         assert (listing.state, listing.digest) == (type(state).__name__, image().digest)
+
+
+@pytest.mark.parametrize("state", IMAGE_STATES.values(), ids=IMAGE_STATES.keys())
+def test_a_record_that_does_not_say_where_its_image_goes_goes_there_all_the_same(state: st.State) -> None:
+    """Records were written without it once."""
+    events = image_events(getattr(state, "attempt", 1))
+    for event in events.values():
+        assert _decide(before_targets(state), event) == _decide(state, event)

@@ -20,9 +20,9 @@ from tidegate.flows.base import CommandErrored, CommandRefused, Decision, Explan
 from tidegate.flows.images import promotion_copying as copying
 from tidegate.flows.images import promotion_tagging as tagging
 from tidegate.flows.images import promotion_testing as testing
+from tidegate.flows.images.image_gate import ImageGate
 from tidegate.flows.images.image_messages import (
     Answer,
-    Asked,
     Event,
     ImageImported,
     ImagePushed,
@@ -39,6 +39,7 @@ from tidegate.flows.images.image_messages import (
 )
 from tidegate.flows.images.image_states import (
     NAME,
+    NOWHERE,
     Attesting,
     CopyingReferrers,
     Errored,
@@ -73,9 +74,10 @@ class ImagePromotion(Flow):
 
     @override
     def decide(self, state: State, event: Event, /) -> Step:  # type: ignore[override]  # each flow takes its own states
+        state = self._placed(state)
         match event:
             case ImagePushed() | PromotionRequested():
-                return asked(state, event, self._target(event))
+                return asked(state, event, self._target(event.image, event.gate))
             case TagSettled():
                 return tagging.tag_settled(state, event)
             case ImageTestEnded(run=run):
@@ -85,8 +87,15 @@ class ImagePromotion(Flow):
             case _:
                 return _answered(state, event)
 
-    def _target(self, event: Asked) -> ImageRef:
-        return event.image.within(self.healthy, event.gate.promote.target(event.image.repository))
+    def _target(self, image: ImageRef, gate: ImageGate) -> ImageRef:
+        return image.within(self.healthy, gate.promote.target(image.repository))
+
+    def _placed(self, state: State) -> State:
+        """The state with its target, which records did not always keep."""
+        if isinstance(state, Unseen) or state.work.target != NOWHERE:
+            return state
+        work = dataclasses.replace(state.work, target=self._target(state.work.image, state.work.gate))
+        return dataclasses.replace(state, work=work)
 
     @override
     def explain(self, event: Event, after: object, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events

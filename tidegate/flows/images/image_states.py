@@ -21,6 +21,10 @@ MAX_REQUESTS = 20
 type ClaimStatus = Literal["wanted", "placed", "superseded", "taken", "errored"]
 
 
+NOWHERE = ImageRef("", "", "")
+"""The target in records that were written before it was kept there; the flow fills it in."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
     """One tag the image was pushed under; the empty tag is a request for the digest itself."""
@@ -40,13 +44,13 @@ class Work:
     image: ImageRef
     """In staging."""
     gate: ImageGate
-    target: ImageRef
-    """Where it goes: the same digest in the healthy registry."""
     claims: tuple[Claim, ...]
     requests: tuple[Request, ...]
     """Pushes and requests by hand, in order of arrival."""
     override: Request | None = None
     """A request to promote the image although it fails."""
+    target: ImageRef = NOWHERE
+    """Where it goes: the same digest in the healthy registry."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ _MAY_OVERRIDE = ("test", "requirements", "referrers")
 def asked(state: State, event: Asked, target: ImageRef) -> Step:
     """A push or a request by hand begins the work, joins it, or makes it begin again."""
     if isinstance(state, Unseen):
-        work = Work(event.image, event.gate, target, (), ())
+        work = Work(event.image, event.gate, (), (), target=target)
         return testing.inspect(joined(work, event), attempt=1)
     if any(claim.tag == event.tag and claim.order >= event.order for claim in state.work.claims):
         return Decision(state)
