@@ -30,7 +30,7 @@ from tidegate.flows.alerts.alert_policy import AlertPolicy
 from tidegate.flows.alerts.incident import Incidents
 from tidegate.flows.alerts.letter_watch import LetterWatch
 from tidegate.flows.alerts.mailing import Mailing
-from tidegate.flows.base import Flow
+from tidegate.flows.base import AnyFlow
 from tidegate.flows.deliveries import delivery_messages, delivery_states
 from tidegate.flows.deliveries.model_delivery import ModelDelivery
 from tidegate.flows.endpoints import endpoint_states, rollout_messages
@@ -110,9 +110,9 @@ class Runtime:
         return Answer({"status": "ok", "alerts": alert_health(records, self.routes, records.clock.now())})
 
 
-def flows(healthy_registry: str, alerts: AlertPolicy = DEFAULT_ALERTS) -> Mapping[str, Flow]:
+def flows(healthy_registry: str, alerts: AlertPolicy = DEFAULT_ALERTS) -> Mapping[str, AnyFlow]:
     """Every flow, by its name."""
-    every: tuple[Flow, ...] = (
+    every: tuple[AnyFlow, ...] = (
         ImagePromotion(healthy_registry),
         TagOwnership(),
         JobFailure(alerts),

@@ -12,7 +12,7 @@ from typing import cast
 
 from tidegate.codec import Codec
 from tidegate.errors import MalformedEvent
-from tidegate.flows.base import After, Flow, Publish, flow_name
+from tidegate.flows.base import After, AnyFlow, Publish, flow_name
 from tidegate.ports import AuditRow, Clock, Row, StateStore, Summary
 
 _log = logging.getLogger("tidegate.records")
@@ -60,7 +60,7 @@ class Record:
 class Records:
     """All records of an installation."""
 
-    flows: Mapping[str, Flow]
+    flows: Mapping[str, AnyFlow]
     store: StateStore
     codec: Codec
     clock: Clock
@@ -123,7 +123,7 @@ class Records:
             )
         )
 
-    def _flow(self, key: str) -> Flow:
+    def _flow(self, key: str) -> AnyFlow:
         try:
             return self.flows[flow_name(key)]
         except KeyError:

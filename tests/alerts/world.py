@@ -17,7 +17,7 @@ from tidegate.composition import CODEC, flows
 from tidegate.effects import Effects
 from tidegate.flows.alerts import outcome_alerts
 from tidegate.flows.alerts.alert_policy import AlertPolicy, Route
-from tidegate.flows.base import Flow
+from tidegate.flows.base import AnyFlow
 from tidegate.flows.jobs.job_facts import JobFacts
 from tidegate.gates import DEFAULT_ALERTS, Gates
 from tidegate.intake import Intake
@@ -45,7 +45,7 @@ class JobWorld:
         queue: type[FakeQueue] = FakeQueue,
         codec: Codec = CODEC,
         effects: type[JobEffects] = JobEffects,
-        change: Callable[[Mapping[str, Flow]], Mapping[str, Flow]] = lambda flows: flows,
+        change: Callable[[Mapping[str, AnyFlow]], Mapping[str, AnyFlow]] = lambda flows: flows,
     ) -> None:
         self.policy = policy
         self.clock = FakeClock()

@@ -422,7 +422,7 @@ class Nothing:
     """State of a flow that has none, and an event that says nothing."""
 
 
-class Teller(Flow):
+class Teller(Flow[object, object, object]):
     """Tells another record of everything it hears, or publishes half a minute later what it was told."""
 
     def __init__(self, name: str) -> None:

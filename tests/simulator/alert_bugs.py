@@ -18,7 +18,7 @@ from tidegate.errors import TransientError
 from tidegate.flows.alerts import incident, mailing
 from tidegate.flows.alerts.alert_mail import Mail
 from tidegate.flows.alerts.alert_policy import Diagnosis
-from tidegate.flows.base import Decision, Flow
+from tidegate.flows.base import AnyFlow, Decision
 from tidegate.flows.jobs import job_failure
 from tidegate.flows.jobs.job_facts import JobFacts
 from tidegate.flows.jobs.job_messages import DescribeRun, RunEnded
@@ -38,7 +38,7 @@ class PlantedAlertBug:
 
 def _replaced(
     name: str, decide: Callable[[Any, Any, Any], Decision[Any, Any]]
-) -> Callable[[Mapping[str, Flow]], Mapping[str, Flow]]:
+) -> Callable[[Mapping[str, AnyFlow]], Mapping[str, AnyFlow]]:
     return lambda flows: {**flows, name: _Wrong(flows[name], decide)}
 
 

@@ -24,7 +24,7 @@ from tidegate.api.alert_health import alert_health
 from tidegate.composition import CODEC
 from tidegate.errors import MalformedEvent
 from tidegate.flows.alerts import incident
-from tidegate.flows.base import Flow
+from tidegate.flows.base import AnyFlow
 from tidegate.flows.jobs.job_facts import FailedStep
 from tidegate.flows.jobs.job_failure import experiment_subject
 from tidegate.job_effects import JobEffects
@@ -61,7 +61,7 @@ class AlertBug:
     """A planted bug: which part of the product is replaced by one that has it. Without any, the product as it is."""
 
     name: str = ""
-    change: Callable[[Mapping[str, Flow]], Mapping[str, Flow]] = lambda flows: flows
+    change: Callable[[Mapping[str, AnyFlow]], Mapping[str, AnyFlow]] = lambda flows: flows
     effects: type[JobEffects] = JobEffects
     health: Callable[[Records, tuple[str, ...], datetime.datetime], dict[str, Any]] = alert_health
 

@@ -15,7 +15,7 @@ from tests.simulator.explore import Bounds
 from tests.simulator.installation import STAGING, Bug, RacingRegistry
 from tests.simulator.scenarios import FIRM, Scenario
 from tidegate.effects import Effects
-from tidegate.flows.base import After, Decision, Flow, Publish, run_poll_delay
+from tidegate.flows.base import After, AnyFlow, Decision, Flow, Publish, run_poll_delay
 from tidegate.flows.images import image_messages as im
 from tidegate.flows.images import image_states as st
 from tidegate.flows.images import tag_ownership as own
@@ -33,10 +33,10 @@ class Planted:
     bounds: Bounds
 
 
-class _Wrong(Flow):
+class _Wrong(Flow[Any, Any, Any]):
     """A flow whose decision is tampered with."""
 
-    def __init__(self, right: Flow, decide: Callable[[Any, Any, Any], Decision[Any, Any]]) -> None:
+    def __init__(self, right: AnyFlow, decide: Callable[[Any, Any, Any], Decision[Any, Any]]) -> None:
         self._right = right
         self._decide = decide
         self.name = right.name
@@ -59,7 +59,7 @@ class _Wrong(Flow):
 
 
 def _tampered(name: str, decide: Callable[[Any, Any, Any], Decision[Any, Any]]) -> Any:
-    def replaced(flows: Mapping[str, Flow]) -> Mapping[str, Flow]:
+    def replaced(flows: Mapping[str, AnyFlow]) -> Mapping[str, AnyFlow]:
         return {**flows, name: _Wrong(flows[name], decide)}
 
     return replaced

@@ -26,7 +26,7 @@ from tidegate.codec import Codec
 from tidegate.composition import CODEC, flows
 from tidegate.effects import Effects
 from tidegate.errors import TransientError
-from tidegate.flows.base import Flow
+from tidegate.flows.base import AnyFlow
 from tidegate.gates import GateRule, Gates, ImageMatch
 from tidegate.gates.globs import repository_glob, tag_glob
 from tidegate.intake import Intake
@@ -105,7 +105,7 @@ class Bug:
     """A planted bug: which part of the product is replaced by one that has it. Without any, the product as it is."""
 
     name: str = ""
-    flows: Callable[[Mapping[str, Flow]], Mapping[str, Flow]] = lambda flows: flows
+    flows: Callable[[Mapping[str, AnyFlow]], Mapping[str, AnyFlow]] = lambda flows: flows
     records: type[Records] = Records
     effects: type[Effects] = Effects
     registry: type[RacingRegistry] = RacingRegistry

@@ -15,7 +15,7 @@ from tests.simulator.installation import ChosenQueue, KeptValues
 from tests.simulator.model_scenarios import ModelScenario
 from tidegate.codec import Codec, kinds_of
 from tidegate.effects import Effects
-from tidegate.flows.base import Decision, Explanation, Flow, Listing
+from tidegate.flows.base import AnyFlow, Decision, Explanation, Flow, Listing
 from tidegate.flows.endpoints import endpoint_states, rollout_messages
 from tidegate.flows.endpoints.endpoint_rollout import EndpointRollout, key
 from tidegate.flows.endpoints.rollout_messages import StageEnded
@@ -35,7 +35,7 @@ class Heard:
     ended: tuple[StageEnded, ...] = ()
 
 
-class Listening(Flow):
+class Listening(Flow[Any, Any, Any]):
     """A delivery that does nothing but hear what became of its wish."""
 
     name = "model-delivery"
@@ -79,7 +79,7 @@ class ModelBug:
     """A planted bug: which part of the product is replaced by one that has it."""
 
     name: str = ""
-    flow: Callable[[EndpointRollout], Flow] = lambda flow: flow
+    flow: Callable[[EndpointRollout], AnyFlow] = lambda flow: flow
     around_models: type[ModelEffects] = ModelEffects
     records: type[Records] = Records
 

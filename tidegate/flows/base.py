@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 type Pairs = tuple[tuple[str, str], ...]
 """A mapping as sorted pairs, so that what holds it is a value."""
@@ -95,22 +95,22 @@ class Listing:
     reason: str
 
 
-class Flow(Protocol):
-    """One state machine. Pure: time, ids and randomness come in with the event."""
+class Flow[S, E, C](Protocol):
+    """One state machine: its states, the events it hears, its commands. Pure: time, ids and randomness come in with the event."""
 
     name: str
     """Also the first word of its records' keys."""
 
-    def initial(self) -> object:
+    def initial(self) -> S:
         """The state of a record nobody has heard of."""
 
-    def decide(self, state: object, event: object, /) -> Decision[object, object]:
+    def decide(self, state: S, event: E, /) -> Decision[S, C]:
         """What an event means in a state. An event that answers an earlier attempt, or comes twice, changes nothing."""
 
-    def explain(self, event: object, after: object, /) -> Explanation | None:
+    def explain(self, event: E, after: S, /) -> Explanation | None:
         """Who and why an event led to a state, for the audit; None: a look that found nothing new, which is no transition."""
 
-    def listing(self, state: object, /) -> Listing | None:
+    def listing(self, state: S, /) -> Listing | None:
         """How the record is listed; None: it is not."""
 
 
@@ -137,3 +137,7 @@ def import_poll_delay(check: int) -> float:
 
 def _delay(first: tuple[float, ...], check: int) -> float:
     return first[check - 1] if check <= len(first) else 30
+
+
+type AnyFlow = Flow[Any, Any, Any]
+"""A flow among others, whose records and messages are its own affair."""

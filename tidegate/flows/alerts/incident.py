@@ -111,7 +111,7 @@ def key(subject: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Incidents(Flow):
+class Incidents(Flow[State, Event, Command]):
     """The flow, under one policy."""
 
     policy: AlertPolicy
@@ -122,7 +122,7 @@ class Incidents(Flow):
         return Quiet()
 
     @override
-    def decide(self, state: State, event: Event, /) -> Step:  # type: ignore[override]  # each flow takes its own states
+    def decide(self, state: State, event: Event, /) -> Step:
         match event:
             case Raised(alert):
                 return self._raised(state, alert)
@@ -246,7 +246,7 @@ class Incidents(Flow):
         )
 
     @override
-    def explain(self, event: Event, after: object, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
+    def explain(self, event: Event, after: State, /) -> Explanation | None:
         match event:
             case Raised(alert):
                 return Explanation("tidegate", alert.title)

@@ -92,7 +92,7 @@ type Step = Decision[Watching, Command]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class LetterWatch(Flow):
+class LetterWatch(Flow[Watching, Event, Command]):
     """The flow, under one policy."""
 
     policy: AlertPolicy
@@ -103,7 +103,7 @@ class LetterWatch(Flow):
         return Watching()
 
     @override
-    def decide(self, state: Watching, event: Event, /) -> Step:  # type: ignore[override]  # each flow takes its own states
+    def decide(self, state: Watching, event: Event, /) -> Step:
         match event:
             case LookDue() if state.is_looking:
                 return Decision(state)
@@ -131,7 +131,7 @@ class LetterWatch(Flow):
         return outcome_alerts.alert_of(news, self.policy)
 
     @override
-    def explain(self, event: Event, after: object, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
+    def explain(self, event: Event, after: Watching, /) -> Explanation | None:
         match event:
             case LettersFound(found=found) if found.letters:
                 return Explanation("tidegate", f"{len(found.letters)} dead letters of Event Grid")

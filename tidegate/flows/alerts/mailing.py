@@ -131,7 +131,7 @@ def key(route: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Mailing(Flow):
+class Mailing(Flow[Mailbox, Event, Command]):
     """The flow, under one policy."""
 
     policy: AlertPolicy
@@ -142,7 +142,7 @@ class Mailing(Flow):
         return Mailbox()
 
     @override
-    def decide(self, state: Mailbox, event: Event, /) -> Step:  # type: ignore[override]  # each flow takes its own states
+    def decide(self, state: Mailbox, event: Event, /) -> Step:
         match event:
             case Noticed(notice) if notice.id in state.known:
                 return Decision(state)
@@ -213,7 +213,7 @@ class Mailing(Flow):
         return int(seconds) + 1 if seconds > 0 else 0
 
     @override
-    def explain(self, event: Event, after: object, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
+    def explain(self, event: Event, after: Mailbox, /) -> Explanation | None:
         match event:
             case Noticed(notice):
                 return Explanation("tidegate", notice.alert.title)

@@ -35,6 +35,7 @@ from tidegate.flows.deliveries import delivery_stage as stages
 from tidegate.flows.deliveries.delivery_ends import Step
 from tidegate.flows.deliveries.delivery_messages import (
     Answer,
+    Command,
     Decided,
     DeliveryRequested,
     DescribeModel,
@@ -84,7 +85,7 @@ CHAMPION_DEADLINE = 25 * 3600
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ModelDelivery(Flow):
+class ModelDelivery(Flow[State, Event, Command]):
     """The flow."""
 
     name = NAME
@@ -94,7 +95,7 @@ class ModelDelivery(Flow):
         return Unregistered()
 
     @override
-    def decide(self, state: State, event: Event, /) -> Step:  # type: ignore[override]  # each flow takes its own states
+    def decide(self, state: State, event: Event, /) -> Step:
         match event:
             case ModelRegistered():
                 return _registered(state, event)
@@ -110,7 +111,7 @@ class ModelDelivery(Flow):
                 return _answered(state, event)
 
     @override
-    def explain(self, event: Event, after: State, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
+    def explain(self, event: Event, after: State, /) -> Explanation | None:
         match event:
             case ModelRegistered():
                 return Explanation("the workspace", "it was registered")
@@ -128,7 +129,7 @@ class ModelDelivery(Flow):
                 return Explanation("tidegate", _why(event, after))
 
     @override
-    def listing(self, state: State, /) -> Listing | None:  # type: ignore[override]  # each flow takes its own states
+    def listing(self, state: State, /) -> Listing | None:
         match state:
             case Unregistered():
                 return None

@@ -43,6 +43,7 @@ from tidegate.flows.endpoints.rollout_deploying import created, prepared, smoked
 from tidegate.flows.endpoints.rollout_messages import (
     Answer,
     ChampionAsked,
+    Command,
     DeploymentBusy,
     DeploymentFailed,
     DeploymentGone,
@@ -81,7 +82,7 @@ _REQUESTS = (
 )
 
 
-class EndpointRollout(Flow):
+class EndpointRollout(Flow[State, Event, Command]):
     """The flow."""
 
     name = NAME
@@ -91,7 +92,7 @@ class EndpointRollout(Flow):
         return UnknownEndpoint()
 
     @override
-    def decide(self, state: State, event: Event, /) -> Step:  # type: ignore[override]  # each flow takes its own states
+    def decide(self, state: State, event: Event, /) -> Step:
         if isinstance(event, _REQUESTS):
             return asked(state, event)
         if isinstance(state, UnknownEndpoint) or event.attempt != state.attempt:
@@ -99,13 +100,13 @@ class EndpointRollout(Flow):
         return _answered(state, event)
 
     @override
-    def explain(self, event: Event, after: State, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
+    def explain(self, event: Event, after: State, /) -> Explanation | None:
         if isinstance(event, _REQUESTS):
             return _explained_request(event)
         return None if _is_nothing_new(event, after) else Explanation(ends.US, _why(event))
 
     @override
-    def listing(self, state: State, /) -> Listing | None:  # type: ignore[override]  # each flow takes its own states
+    def listing(self, state: State, /) -> Listing | None:
         if isinstance(state, UnknownEndpoint):
             return None
         book = state.book

@@ -23,6 +23,7 @@ from tidegate.flows.images import promotion_testing as testing
 from tidegate.flows.images.image_gate import ImageGate
 from tidegate.flows.images.image_messages import (
     Answer,
+    Command,
     Event,
     ImageImported,
     ImagePushed,
@@ -62,7 +63,7 @@ __all__ = ["NAME", "ImagePromotion", "key"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ImagePromotion(Flow):
+class ImagePromotion(Flow[State, Event, Command]):
     """The flow, for one healthy registry."""
 
     healthy: str
@@ -73,7 +74,7 @@ class ImagePromotion(Flow):
         return Unseen()
 
     @override
-    def decide(self, state: State, event: Event, /) -> Step:  # type: ignore[override]  # each flow takes its own states
+    def decide(self, state: State, event: Event, /) -> Step:
         state = self._placed(state)
         match event:
             case ImagePushed() | PromotionRequested():
@@ -98,7 +99,7 @@ class ImagePromotion(Flow):
         return dataclasses.replace(state, work=work)
 
     @override
-    def explain(self, event: Event, after: object, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
+    def explain(self, event: Event, after: State, /) -> Explanation | None:
         match event:
             case ImagePushed(request=request) | PromotionRequested(request=request):
                 return Explanation(request.who, request.why)
@@ -113,7 +114,7 @@ class ImagePromotion(Flow):
                 return Explanation("tidegate", _why(event))
 
     @override
-    def listing(self, state: State, /) -> Listing | None:  # type: ignore[override]  # each flow takes its own states
+    def listing(self, state: State, /) -> Listing | None:
         if isinstance(state, Unseen):
             return None
         reason = state.reason if isinstance(state, Rejected | Ignored | Errored) else ""

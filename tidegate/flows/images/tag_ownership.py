@@ -180,7 +180,7 @@ def key(target: TagRef) -> str:
     return f"{NAME}:{target}"
 
 
-class TagOwnership(Flow):
+class TagOwnership(Flow[State, Event, Command]):
     """The flow."""
 
     name = NAME
@@ -190,7 +190,7 @@ class TagOwnership(Flow):
         return Unclaimed()
 
     @override
-    def decide(self, state: State, event: Event, /) -> Step:  # type: ignore[override]  # each flow takes its own states
+    def decide(self, state: State, event: Event, /) -> Step:
         match event:
             case TagPushed(target, claimant):
                 return _pushed(state, target, claimant)
@@ -204,7 +204,7 @@ class TagOwnership(Flow):
                 assert_never(event)
 
     @override
-    def explain(self, event: Event, after: object, /) -> Explanation:  # type: ignore[override]  # each flow takes its own events
+    def explain(self, event: Event, after: State, /) -> Explanation:
         match event:
             case TagPushed(claimant=claimant) | TagApproved(claimant=claimant):
                 return Explanation("tidegate", f"{claimant.digest} at {claimant.order}")

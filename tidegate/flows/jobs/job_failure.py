@@ -121,7 +121,7 @@ def experiment_subject(workspace: str, experiment: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class JobFailure(Flow):
+class JobFailure(Flow[State, Event, Command]):
     """The flow, under one policy."""
 
     policy: AlertPolicy
@@ -132,7 +132,7 @@ class JobFailure(Flow):
         return NotFailed()
 
     @override
-    def decide(self, state: State, event: Event, /) -> Step:  # type: ignore[override]  # each flow takes its own states
+    def decide(self, state: State, event: Event, /) -> Step:
         match event:
             case RunEnded():
                 return self._ended(state, event)
@@ -271,7 +271,7 @@ class JobFailure(Flow):
     # For people ----------------------------------------------------------------------------------------------------
 
     @override
-    def explain(self, event: Event, after: object, /) -> Explanation | None:  # type: ignore[override]  # each flow takes its own events
+    def explain(self, event: Event, after: State, /) -> Explanation | None:
         match event:
             case RunEnded(status=status):
                 return Explanation("the workspace", status)
