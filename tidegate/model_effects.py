@@ -159,8 +159,9 @@ class ModelEffects:
             case rollouts.SmokeTest():
                 return self._smoke(command)
             case rollouts.RemoveDeployment(target, deployment, attempt):
-                self._on(target).remove(target, deployment)
-                return rollouts.DeploymentGone(attempt, self.clock.now())
+                is_gone = self._on(target).remove(target, deployment)
+                answer = rollouts.DeploymentGone if is_gone else rollouts.RemovalAsked
+                return answer(attempt, self.clock.now())
             case _:
                 raise TypeError(f"{type(command).__name__} is not a command of any flow")
 

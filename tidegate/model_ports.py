@@ -111,8 +111,8 @@ class Endpoints(Protocol):
     def shift(self, target: Target, weights: Weights) -> None:
         """Begin to divide the traffic so; other deployments get none. Twice: nothing. PermanentError: refused."""
 
-    def remove(self, target: Target, deployment: str) -> None:
-        """Begin to delete it. Twice, or not there: nothing. PermanentError: it has traffic."""
+    def remove(self, target: Target, deployment: str) -> bool:
+        """Begin to delete it; whether it is gone. Twice, or not there: nothing. PermanentError: it has traffic."""
 
     def ask(self, target: Target, deployment: str, body: bytes, timeout: float) -> Answered:
         """One request to this deployment alone, past the traffic rules. Never an error: status 0 says no answer came."""

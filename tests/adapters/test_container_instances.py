@@ -311,8 +311,7 @@ def test_what_serves_is_not_deleted(instances: ContainerInstances, azure: Script
     with pytest.raises(PermanentError, match="it has traffic"):
         instances.remove(TARGET, BLUE)
     instances.shift(TARGET, Weights(()))
-    for _ in range(2):
-        instances.remove(TARGET, BLUE)
+    assert [instances.remove(TARGET, BLUE) for _ in range(2)] == [False, True]
     assert len(azure.calls("DELETE")) == 1
 
 

@@ -151,7 +151,7 @@ def test_who_serves_is_a_file_and_all_of_it_moves_at_once(folder: Path) -> None:
             endpoints.remove(TARGET, BLUE)
         endpoints.shift(TARGET, Weights(((GREEN, 100),)))
         assert endpoints.look(TARGET).weights == Weights(((GREEN, 100),))
-        endpoints.remove(TARGET, BLUE)
+        assert endpoints.remove(TARGET, BLUE)
         with pytest.raises(PermanentError, match="it is not there"):
             endpoints.shift(TARGET, Weights(((BLUE, 100),)))
         with pytest.raises(PermanentError, match="do not share traffic"):

@@ -384,9 +384,17 @@ def test_a_deployment_is_deleted_once_and_never_with_traffic(endpoints: OnlineEn
         with pytest.raises(PermanentError, match="it has traffic"):
             endpoints.remove(target(), NEW)
     endpoint(azure, {OLD: 100})
-    for _ in range(2):
-        endpoints.remove(target(), NEW)
+    assert [endpoints.remove(target(), NEW) for _ in range(2)] == [False, True]
     assert len(azure.calls("DELETE")) == 1
+
+
+def test_a_deployment_that_is_being_deleted_is_neither_gone_nor_deleted_again(
+    endpoints: OnlineEndpoints, azure: ScriptedAzure
+) -> None:
+    endpoint(azure, {OLD: 100})
+    deployment(azure, "Deleting")
+    assert not endpoints.remove(target(), NEW)
+    assert azure.calls("DELETE") == []
 
 
 def test_code_of_a_model_in_a_registry_is_copied_into_the_workspace_first(

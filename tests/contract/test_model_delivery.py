@@ -263,9 +263,9 @@ def test_a_model_is_deployed_asked_measured_given_traffic_and_removed(
     assert started is not None
     assert 0 < started < 60
 
-    endpoints.remove(target, names[0])
+    assert not endpoints.remove(target, names[0])
     eventually(lambda: endpoints.deployment(target, names[0]).state == "missing", "never removed", 60)
-    endpoints.remove(target, names[0])
+    assert endpoints.remove(target, names[0])
 
 
 def divide(endpoints: OnlineEndpoints, target: Target, weights: Weights) -> None:
@@ -403,8 +403,8 @@ def test_a_model_is_served_by_container_groups_that_fetch_its_files(
         assert memory is None or 5 << 20 < memory < size.memory
         with pytest.raises(PermanentError, match="it has traffic"):
             groups.remove(target, names[1])
-        groups.remove(target, names[0])
-        eventually(lambda: groups.deployment(target, names[0]).state == "missing", "never removed", 30)
+        assert not groups.remove(target, names[0])
+        eventually(lambda: groups.remove(target, names[0]), "never removed", 30)
         groups.shift(target, Weights(()))
         groups.remove(target, names[1])
 

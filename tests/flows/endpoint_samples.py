@@ -204,6 +204,7 @@ def _answers(n: int) -> dict[str, rm.Event]:
         "traffic bad": dataclasses.replace(GOOD, attempt=n, challenger=Traffic(100, 20, 0.02)),
         "traffic too little": dataclasses.replace(GOOD, attempt=n, challenger=Traffic(10, 0, 0.02)),
         "traffic too little, late": dataclasses.replace(GOOD, attempt=n, challenger=Traffic(9, 0, 0.02), at=late),
+        "removal asked": rm.RemovalAsked(n, LATER),
         "deployment gone": rm.DeploymentGone(n, LATER),
         "reminded": Reminded(n, late),
         "refused": CommandRefused(n, "no", LATER),

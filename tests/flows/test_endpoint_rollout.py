@@ -413,6 +413,49 @@ def test_a_deployment_that_cannot_be_deleted_is_named_and_holds_nothing_up() -> 
     assert play.published[-1].type == "Tidegate.DeliveryErrored"
 
 
+def removals(play: Play) -> list[str]:
+    return [name for what, name, _ in play.service.changes if what == "removed"]
+
+
+def test_a_deployment_that_was_to_go_is_looked_for_and_holds_nothing_up() -> None:
+    play = served(1)
+    play.hear(wanted(2, 2))
+    play.until(es.RemovingDeployments)
+    play.run(lambda play: isinstance(play.state, es.SettledEndpoint))
+    assert (play.state.book.going, play.there()) == ((deployment(1),), {"1", "2"})
+    play.run()
+    assert (play.state.book.going, play.there(), removals(play)) == ((), {"2"}, [deployment(1)])
+    assert play.state.book.fault == ""
+
+
+def test_a_deployment_that_stays_is_deleted_again_a_few_times_and_then_named() -> None:
+    play = served(1, 2, play=Play({"1": Nature(stays=True)}))
+    assert removals(play) == [deployment(1)] * 4
+    fault = f"still there, though its deletion was asked for 4 times: {deployment(1)}"
+    assert [dict(each.data)["reason"] for each in play.published if each.type == "Tidegate.DeliveryErrored"] == [fault]
+    assert (play.state.book.fault, play.champion()) == (fault, "digits:2")
+    play.hear(wanted(3, 3))
+    play.run()
+    assert (play.champion(), play.there()) == ("digits:3", {"1", "3"})
+
+
+def test_what_is_to_go_is_looked_for_where_nobody_serves_too() -> None:
+    play = served(1, play=Play({"1": Nature(stays=True)}))
+    play.hear(rm.VersionRejected("digits:1", TARGET, "bob", "bias", play.clock.now()))
+    play.run()
+    assert (play.champion(), removals(play)) == ("", [deployment(1)] * 4)
+
+
+def test_a_deployment_that_serves_again_is_not_deleted() -> None:
+    play = served(1, 2, stage=QUICK)
+    play.hear(wanted(3, 3, QUICK))
+    play.run(lambda play: isinstance(play.state, es.SettledEndpoint))
+    play.hear(rm.RollbackRequested(TARGET, "ann", "it is slow", play.clock.now()))
+    play.run()
+    assert (play.champion(), play.shares(), play.state.book.going) == ("digits:2", {"2": 100}, ())
+    assert play.state.book.fault == ""
+
+
 def test_a_smoke_test_that_is_never_answered_is_not_waited_for() -> None:
     play = served(1, stage=QUICK)
     play.hear(wanted(2, 2, QUICK))
@@ -486,6 +529,8 @@ def test_an_endpoint_is_listed_by_what_it_is_doing() -> None:
         "ShiftingTraffic",
         "Soaking",
         "RemovingDeployments",
+        "Serving",
+        "RemovingDeployments",  # seen gone
         "Serving",
     ]
     assert FLOW.listing(play.state) is not None

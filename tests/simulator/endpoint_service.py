@@ -42,6 +42,8 @@ class Nature:
     """Its prediction for every sample."""
     requests: int = 10_000
     """Answers in any window of time, at 100 %."""
+    stays: bool = False
+    """Whether the service takes the request to delete it, and does not."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -52,6 +54,8 @@ class Deployment:
     ready_at: datetime.datetime
     code: str = ""
     smoked: bool = False
+    gone_at: datetime.datetime | None = None
+    """When it will be deleted; None: nobody asked for that."""
     asked: list[datetime.datetime] = dataclasses.field(default_factory=list)
     """Whether it answered a sample request as it should since it was made: what invariant C2 asks for."""
 
@@ -69,15 +73,17 @@ class EndpointService(FakePort, Endpoints):
         *,
         deploy_seconds: float = 60,
         shift_seconds: float = 5,
+        delete_seconds: float = 20,
     ) -> None:
         super().__init__(fault)
         self._clock = clock
         self._nature = nature
         self._deploy_seconds = deploy_seconds
         self._shift_seconds = shift_seconds
+        self._delete_seconds = delete_seconds
         self.exists = False
         self.weights = NOTHING
-        self.deployments: dict[str, Deployment] = {}
+        self._deployments: dict[str, Deployment] = {}
         self.changes: list[tuple[str, str, Weights]] = []
         """What, which deployment, and the weights after it."""
         self.before: list[Weights] = []
@@ -87,6 +93,14 @@ class EndpointService(FakePort, Endpoints):
 
     def nature(self, candidate: Candidate) -> Nature:
         return self._nature.get(candidate.model.version, Nature())
+
+    @property
+    def deployments(self) -> dict[str, Deployment]:
+        """Those that are there now, also while they are being deleted."""
+        now = self._clock.now()
+        for name in [name for name, each in self._deployments.items() if each.gone_at and each.gone_at <= now]:
+            del self._deployments[name]
+        return self._deployments
 
     def live(self) -> dict[str, int]:
         return dict(self.weights.live)
@@ -147,7 +161,7 @@ class EndpointService(FakePort, Endpoints):
         found = self.deployments.get(deployment)
         if found is None:
             return DeploymentSeen("missing", "", "it is not there")
-        if self._clock.now() < found.ready_at:
+        if found.gone_at or self._clock.now() < found.ready_at:
             return DeploymentSeen("busy", "", "")
         return DeploymentSeen("failed", found.code, "it ended") if found.code else DeploymentSeen("ready", "", "")
 
@@ -164,13 +178,17 @@ class EndpointService(FakePort, Endpoints):
 
     @override
     @call
-    def remove(self, target: Target, deployment: str) -> None:
-        if deployment not in self.deployments:
-            return
+    def remove(self, target: Target, deployment: str) -> bool:
+        found = self.deployments.get(deployment)
+        if found is None:
+            return True
         if self._has_traffic(deployment):
             raise PermanentError(f"BadArgument: {deployment} has traffic")
-        del self.deployments[deployment]
-        self._changed("removed", deployment)
+        if found.gone_at is None:
+            if not self.nature(found.candidate).stays:
+                found.gone_at = self._clock.now() + datetime.timedelta(seconds=self._delete_seconds)
+            self._changed("removed", deployment)
+        return False
 
     @override
     @call
@@ -222,7 +240,8 @@ class EndpointService(FakePort, Endpoints):
         found = self.deployments.get(name)
         if found is None:
             return "missing"
-        return "busy" if self._clock.now() < found.ready_at else "failed" if found.code else "ready"
+        is_busy = found.gone_at is not None or self._clock.now() < found.ready_at
+        return "busy" if is_busy else "failed" if found.code else "ready"
 
     def _seen(self) -> EndpointSeen:
         if not self.exists:

@@ -104,13 +104,14 @@ class ContainerInstances(Endpoints):
         return seen if alive == 200 else DeploymentSeen("busy", "", "")
 
     @override
-    def remove(self, target: Target, deployment: str) -> None:
+    def remove(self, target: Target, deployment: str) -> bool:
         found = self._get(target, deployment)
         if found is None:
-            return
+            return True
         if groups.weights_of([found]).of(deployment):
             raise PermanentError(f"deployment {deployment}: it has traffic")
         self._arm.call("DELETE", self._id(target, deployment), API, f"deployment {deployment}: delete")
+        return False
 
     @override
     def ask(self, target: Target, deployment: str, body: bytes, timeout: float) -> Answered:

@@ -98,11 +98,12 @@ class LocalEndpoints(Endpoints):
         written.replace(written.with_suffix(""))
 
     @override
-    def remove(self, target: Target, deployment: str) -> None:
+    def remove(self, target: Target, deployment: str) -> bool:
         if self._weights(target).of(deployment):
             raise PermanentError(f"deployment {deployment}: it has traffic")
         with self._lock:
             local_servers.stop(self._place(target, deployment))
+        return True
 
     @override
     def ask(self, target: Target, deployment: str, body: bytes, timeout: float) -> Answered:

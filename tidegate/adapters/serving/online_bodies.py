@@ -28,6 +28,11 @@ def state_of(resource: Mapping[str, Any] | None) -> State:
             return "busy"
 
 
+def is_leaving(resource: Mapping[str, Any]) -> bool:
+    """Whether it is being deleted."""
+    return str(properties_of(resource).get("provisioningState") or "").lower() == "deleting"
+
+
 def weights_of(endpoint: Mapping[str, Any]) -> Weights:
     """As the endpoint has them; without deployments that get nothing."""
     properties = properties_of(endpoint)

@@ -116,16 +116,20 @@ class OnlineEndpoints:
         code, words = arm.fault(self._arm.operation(online_bodies.operation_link(found)).get("error"))
         return DeploymentSeen("failed", code or "DeploymentFailed", words or "the service does not say why")
 
-    def remove(self, target: Target, deployment: str) -> None:
+    def remove(self, target: Target, deployment: str) -> bool:
         endpoint = self._get(target)
         if endpoint is None:
-            return
+            return True
         weights = online_bodies.weights_of(endpoint)
         if weights.of(deployment) or deployment in dict(weights.mirror):
             raise PermanentError(f"deployment {deployment}: it has traffic")
-        if self._get_deployment(target, deployment) is not None:
-            what = f"deployment {deployment}: delete"
-            self._arm.call("DELETE", self._id(target, deployment), DEPLOYMENT_API, what)
+        found = self._get_deployment(target, deployment)
+        if found is None:
+            return True
+        if online_bodies.is_leaving(found):
+            return False
+        self._arm.call("DELETE", self._id(target, deployment), DEPLOYMENT_API, f"deployment {deployment}: delete")
+        return False
 
     def ask(self, target: Target, deployment: str, body: bytes, timeout: float) -> Answered:
         """TransientError: its address or its key could not be had."""

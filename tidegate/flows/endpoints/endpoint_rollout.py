@@ -24,6 +24,7 @@ from tidegate.flows.endpoints import rollout_moves as moves
 from tidegate.flows.endpoints import rollout_news as news
 from tidegate.flows.endpoints.endpoint_states import (
     CreatingDeployment,
+    EndpointBook,
     Known,
     Moving,
     PausedRollout,
@@ -53,6 +54,7 @@ from tidegate.flows.endpoints.rollout_messages import (
     Event,
     HoldRequested,
     ReleaseRequested,
+    RemovalAsked,
     Request,
     RollbackRequested,
     RolloutWanted,
@@ -64,6 +66,7 @@ from tidegate.flows.endpoints.rollout_moves import Step
 from tidegate.flows.endpoints.rollout_requests import asked, rollback_target
 from tidegate.flows.endpoints.rollout_timing import REPAIRS
 from tidegate.flows.endpoints.rollout_traffic import expired, shifted, watched
+from tidegate.flows.models.model_facts import Weights
 from tidegate.flows.models.record_keys import ENDPOINT, endpoint_key
 from tidegate.flows.reminders import Reminded
 
@@ -146,14 +149,21 @@ def _under_way(state: Moving, event: Answer) -> Step:
 def _looked(state: SettledEndpoint, event: Answer) -> Step:
     """Whoever changed the traffic since, a late worker or a person without a hold, is corrected; a few times."""
     match event:
-        case EndpointFound(weights=weights, at=at) if not books.is_same(weights, books.serving(state.book.champion)):
+        case EndpointFound(weights=weights, at=at) if _is_changed(state.book, weights):
             return _changed(state, f"the endpoint was found changed: {books.shown(weights)}", at)
         case EndpointLost(reason=reason, at=at) if state.book.champion is not None:
             return _changed(state, f"the endpoint was lost: {reason}", at)
+        case EndpointFound(at=at) | EndpointLost(at=at) if state.book.going:
+            return _cleared(state, at)
         case EndpointFound() | EndpointLost() | EndpointBusy() | CommandRefused() | CommandErrored():
             return moves.settled(state.book, state.attempt + 1, state.looks + 1)
         case _:
             return Decision(state)
+
+
+def _is_changed(book: EndpointBook, weights: Weights) -> bool:
+    """Whether the champion does not serve as it should. Where nobody of ours serves, what others do is their own affair."""
+    return book.champion is not None and not books.is_same(weights, books.serving(book.champion))
 
 
 def _changed(state: SettledEndpoint, reason: str, at: datetime.datetime) -> Step:
@@ -166,6 +176,21 @@ def _changed(state: SettledEndpoint, reason: str, at: datetime.datetime) -> Step
     return ends.restore(book, reason, state.attempt, at)
 
 
+def _cleared(state: SettledEndpoint, at: datetime.datetime) -> Step:
+    """What was to be deleted should be gone by now. What is still there is asked for again, a few times: it costs money."""
+    champion = state.book.champion
+    names = tuple(each for each in state.book.going if champion is None or each != champion.deployment)
+    book = books.replaced(state.book, going=())
+    if names and book.removals < REPAIRS:
+        return moves.remove(books.replaced(book, removals=book.removals + 1), state.attempt + 1, names)
+    if not names:
+        return moves.settled(book, state.attempt + 1, state.looks + 1)
+    fault = f"still there, though its deletion was asked for {REPAIRS + 1} times: {', '.join(names)}"
+    told = news.of_endpoint(book, fault, f"{state.attempt}", at)
+    step = moves.settled(books.replaced(book, fault=fault), state.attempt + 1, state.looks + 1)
+    return Decision(step.state, (told, *step.commands))
+
+
 # Deleting what nobody needs ------------------------------------------------------------------------------------------
 
 
@@ -174,6 +199,9 @@ def _removed(state: RemovingDeployments, event: Answer) -> Step:
     match event:
         case DeploymentGone(at=at):
             return ends.clear(book, state.remove[1:], attempt, at, ())
+        case RemovalAsked(at=at):
+            going = tuple(dict.fromkeys((*book.going, state.remove[0])))
+            return ends.clear(books.replaced(book, going=going), state.remove[1:], attempt, at, ())
         case CommandRefused(reason=reason, at=at) | CommandErrored(reason=reason, at=at):
             fault = f"{state.remove[0]} could not be deleted: {reason}"
             told = news.of_endpoint(book, fault, f"{attempt}", at)

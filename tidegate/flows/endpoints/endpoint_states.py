@@ -84,6 +84,10 @@ class EndpointBook:
     """Deployments of rollouts that are to begin anew; they go if that never happens."""
     fault: str = ""
     """What people should look at; empty: nothing."""
+    going: tuple[str, ...] = ()
+    """Deployments whose deletion the service has taken, and that nobody has seen gone."""
+    removals: int = 0
+    """How often the deletion of what was still there was asked for again since the last rollout began."""
 
 
 # What is under way ---------------------------------------------------------------------------------------------------

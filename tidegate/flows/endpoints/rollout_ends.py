@@ -70,7 +70,9 @@ def start(book: EndpointBook, wish: Wish, attempt: int, at: datetime.datetime) -
         return settle(book, attempt, at, (news.told(wish, "failed", reason, None, at),))
     name = _deployment(wish)
     others = tuple(each for each in book.leftover if each != name)
-    return moves.begun(books.replaced(book, repairs=0, leftover=others), Rollout(wish, name, ()), attempt + 1, at)
+    return moves.begun(
+        books.replaced(book, repairs=0, removals=0, leftover=others), Rollout(wish, name, ()), attempt + 1, at
+    )
 
 
 def complete(book: EndpointBook, course: Rollout, attempt: int, at: datetime.datetime) -> Step:

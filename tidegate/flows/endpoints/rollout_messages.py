@@ -186,8 +186,16 @@ class TrafficRead:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RemovalAsked:
+    """The service has taken the request to delete it; whether it did is seen by looking (invariant C8)."""
+
+    attempt: int
+    at: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class DeploymentGone:
-    """It is not there any more, or its deletion was asked for."""
+    """It is not there any more."""
 
     attempt: int
     at: datetime.datetime
@@ -205,6 +213,7 @@ type Answer = (
     | SmokeFailed
     | TrafficAsked
     | TrafficRead
+    | RemovalAsked
     | DeploymentGone
     | Reminded
     | CommandRefused
@@ -320,7 +329,7 @@ class ReadTraffic:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RemoveDeployment:
-    """Delete it; refused by the service while it has traffic. Answer: DeploymentGone."""
+    """Delete it; refused by the service while it has traffic. Answer: RemovalAsked; DeploymentGone where it is gone."""
 
     target: Target
     deployment: str

@@ -196,9 +196,9 @@ def remove(book: EndpointBook, attempt: int, deployments: tuple[str, ...]) -> St
 
 
 def settled(book: EndpointBook, attempt: int, looks: int = 0) -> Step:
-    """Nothing is under way. Where somebody serves, the endpoint is looked at now and then."""
+    """Nothing is under way. Where somebody serves, or something is to be gone, the endpoint is looked at now and then."""
     state = SettledEndpoint(book, attempt, looks)
-    if book.champion is None or looks >= len(LOOKS):
+    if (book.champion is None and not book.going) or looks >= len(LOOKS):
         return Decision(state)
     wait = LOOKS[looks] - (LOOKS[looks - 1] if looks else 0)
     return Decision(state, (After(wait, CheckEndpoint(book.target, attempt, 1)),))
