@@ -548,7 +548,8 @@ module eventsApp 'modules/function-app.bicep' = {
   params: {
     name: names.eventsApp
     location: location
-    tags: union(allTags, { 'azd-service-name': 'events' })
+    tags: allTags
+    appTags: { 'azd-service-name': 'events' }
     identityId: eventsIdentity.outputs.id
     identityClientId: eventsIdentity.outputs.clientId
     blobEndpoint: stateAccount.outputs.blobEndpoint
@@ -576,7 +577,8 @@ module apiApp 'modules/function-app.bicep' = {
   params: {
     name: names.apiApp
     location: location
-    tags: union(allTags, { 'azd-service-name': 'api' })
+    tags: allTags
+    appTags: { 'azd-service-name': 'api' }
     identityId: apiIdentity.outputs.id
     identityClientId: apiIdentity.outputs.clientId
     blobEndpoint: stateAccount.outputs.blobEndpoint

@@ -11,6 +11,9 @@ param location string
 @description('Optional. Tags.')
 param tags object = {}
 
+@description('Optional. Tags of the app alone: azd takes for a service the one resource that has its tag.')
+param appTags object = {}
+
 @description('Required. Resource id of the user-assigned identity that the app acts as.')
 param identityId string
 
@@ -127,7 +130,7 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 resource app 'Microsoft.Web/sites@2025-03-01' = {
   name: name
   location: location
-  tags: tags
+  tags: union(tags, appTags)
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'

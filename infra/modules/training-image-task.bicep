@@ -52,8 +52,9 @@ resource build 'Microsoft.ContainerRegistry/registries/tasks@2019-04-01' = {
       contextPath: '${repositoryUrl}#${branch}'
       contextAccessToken: empty(repositoryToken) ? null : repositoryToken
       dockerFilePath: dockerfile
+      // Gates take tags that begin with v.
       imageNames: [
-        '${repository}:{{.Run.ID}}'
+        '${repository}:v{{.Run.ID}}'
       ]
       isPushEnabled: true
       noCache: false

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from infra.scripts.environments import Machines
@@ -57,44 +57,83 @@ def size_problems(wanted: Iterable[Machines], offered: Mapping[str, Size]) -> It
 
 
 def quota_problems(
-    wanted: Iterable[Machines], offered: Mapping[str, Size], usages: Sequence[Mapping[str, Any]]
+    wanted: Iterable[Machines],
+    offered: Mapping[str, Size],
+    usages: Sequence[Mapping[str, Any]],
+    there: Collection[str] = (),
 ) -> Iterator[str]:
-    """Families of which all machines together would need more cores than the quota has left, from `az vm list-usage`."""
-    left = {each["name"]["value"].lower(): int(each["limit"]) - int(each["currentValue"]) for each in usages}
-    needed: collections.Counter[str] = collections.Counter()
+    """Families of which all machines together would need more cores than their quota has, from `az vm list-usage`.
+
+    `there`: names of what is deployed already. Its machines may be among those that Azure counts as used.
+    """
+    quotas = {each["name"]["value"].lower(): _Quota.of(each) for each in usages}
+    needs: dict[str, _Need] = collections.defaultdict(_Need)
     for machines in wanted:
         if (size := offered.get(machines.size.lower())) is not None:
-            needed["lowprioritycores" if machines.is_spot else size.family.lower()] += size.cores * machines.most
-    for family, cores in sorted(needed.items()):
-        if family not in left:
-            yield f"quota of {family}: unknown in this region; {cores} cores are needed"
-        elif cores > left[family]:
-            yield f"quota of {family}: {cores} cores are needed, {left[family]} are left; ask for more before deploying"
+            needs["lowprioritycores" if machines.is_spot else size.family.lower()].add(machines, size, there)
+    for family, need in sorted(needs.items()):
+        if family not in quotas:
+            yield f"quota of {family}: unknown in this region; {need.all} cores are needed"
+        elif problem := need.beyond(quotas[family]):
+            yield f"quota of {family}: {problem}; ask for more before deploying"
 
 
 def cluster_quota_problems(
-    wanted: Iterable[Machines], offered: Mapping[str, Size], usages: Sequence[Mapping[str, Any]]
+    wanted: Iterable[Machines],
+    offered: Mapping[str, Size],
+    usages: Sequence[Mapping[str, Any]],
+    there: Collection[str] = (),
 ) -> Iterator[str]:
     """The same for compute clusters, which count against quotas of Azure ML's own, from its usages API of a region.
 
     Names differ between versions of that API (`standardDSv2Family`, `Standard DSv2 Family Cluster Dedicated vCPUs`), so
     letters and digits are compared. Low-priority nodes have one quota for all families. A limit of -1 is none.
     """
-    left = {
-        _cluster_quota(each["name"].get("localizedValue") or each["name"]["value"]): each["limit"]
-        - each["currentValue"]
+    quotas = {
+        _cluster_quota(each["name"].get("localizedValue") or each["name"]["value"]): _Quota.of(each)
         for each in usages
         if "/workspaces/" not in str(each.get("id")) and each["limit"] >= 0
     }
-    needed: collections.Counter[str] = collections.Counter()
+    needs: dict[str, _Need] = collections.defaultdict(_Need)
     for machines in wanted:
         if (size := offered.get(machines.size.lower())) is not None:
-            total = _LOW_PRIORITY if machines.is_spot else _DEDICATED
-            for name in [total] if machines.is_spot else [total, size.family]:
-                needed[name] += size.cores * machines.most
-    for name, cores in sorted(needed.items()):
-        if (most := left.get(_cluster_quota(name), cores)) < cores:
-            yield f"cluster quota of {name}: {cores} cores are needed, {most} are left; ask for more in Azure ML's quota page"
+            for name in [_LOW_PRIORITY] if machines.is_spot else [_DEDICATED, size.family]:
+                needs[name].add(machines, size, there)
+    for name, need in sorted(needs.items()):
+        quota = quotas.get(_cluster_quota(name))
+        if quota and (problem := need.beyond(quota)):
+            yield f"cluster quota of {name}: {problem}; ask for more in Azure ML's quota page"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Quota:
+    """Cores that a subscription may have of a kind, and has."""
+
+    limit: int
+    used: int
+
+    @classmethod
+    def of(cls, usage: Mapping[str, Any]) -> _Quota:
+        return cls(int(usage["limit"]), int(usage["currentValue"]))
+
+
+@dataclasses.dataclass(slots=True)
+class _Need:
+    """Cores that are asked for of a kind: all of them, and those of what is not deployed yet."""
+
+    all: int = 0
+    new: int = 0
+
+    def add(self, machines: Machines, size: Size, there: Collection[str]) -> None:
+        cores = size.cores * machines.most
+        self.all += cores
+        self.new += 0 if machines.of in there else cores
+
+    def beyond(self, quota: _Quota) -> str:
+        """What is wrong; empty: there is room. What runs already needs no room beside itself."""
+        if self.new > (left := quota.limit - quota.used):
+            return f"{self.new} cores are needed, {left} are left"
+        return f"{self.all} cores are needed, the limit is {quota.limit}" if self.all > quota.limit else ""
 
 
 _DEDICATED, _LOW_PRIORITY = "Total Cluster Dedicated Regional vCPUs", "Total Cluster LowPriority Regional vCPUs"

@@ -1,6 +1,6 @@
-"""Finds out before a deployment what Azure would refuse in its middle: VM sizes, quotas, names, permissions.
+"""Finds out before a deployment what Azure would refuse in its middle: VM sizes, quotas, names, permissions, budget.
 
-    python -m infra.scripts.preflight ENVIRONMENT
+    python -m infra.scripts.preflight ENVIRONMENT [PARAMETER=VALUE ...]
 
 Exits with 1 and one line a problem; the decisions are pure functions over what `az` answers.
 """
@@ -8,8 +8,9 @@ Exits with 1 and one line a problem; the decisions are pure functions over what 
 from __future__ import annotations
 
 import collections
+import datetime
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from infra.scripts import capacity, environments
@@ -85,30 +86,55 @@ def name_problems(registries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             yield f"name {name}: {answer.get('message') or 'is taken'}"
 
 
-def problems(environment: Environment, az: Az = ask) -> Iterator[str]:
-    """Everything that stands in the way of this environment."""
+def budget_problems(start: str, budgets: Sequence[Mapping[str, Any]], today: datetime.date) -> Iterator[str]:
+    """A first month that Azure takes for no new budget. One that is there keeps its own, so it is not looked at."""
+    if budgets:
+        return
+    first = datetime.date.fromisoformat(start)
+    if first.day != 1 or first < today.replace(day=1):
+        yield f"budgetStartDate: {start} is not the first day of this month or a later one, as a new budget needs"
+
+
+def problems(
+    environment: Environment, az: Az = ask, given: Sequence[str] = (), today: datetime.date | None = None
+) -> Iterator[str]:
+    """Everything that stands in the way of this environment. `given`: parameters that its file does not have so."""
     subscription = az(["account", "show"])["id"]
-    yield from _machine_problems(environment, subscription, az)
+    is_there = bool(az(["group", "exists", "--name", environment.resource_group]))
+    group = f"/subscriptions/{subscription}/resourceGroups/{environment.resource_group}"
+    there = _names_in(environment, az) if is_there else frozenset()
+    yield from _machine_problems(environment, subscription, there, az)
     yield from _training_job_problems(environment, subscription, az)
     yield from provider_problems(az(["provider", "list"]))
-    yield from _permission_problems(environment, subscription, az)
+    yield from _permission_problems(subscription, group if is_there else "", az)
     if network := environment.parameters.get("existingNetworkId"):
         yield from network_problems(az(["network", "vnet", "show", "--ids", network]))
-    yield from name_problems(_names(environment, subscription, az))
+    url = f"{group}/providers/Microsoft.Consumption/budgets?api-version=2024-08-01"
+    budgets = az(["rest", "--method", "get", "--url", url])["value"] if is_there else []
+    yield from budget_problems(environment.budget_start, budgets, today or datetime.datetime.now(datetime.UTC).date())
+    if not is_there:
+        yield from name_problems(_names(environment, subscription, az, given))
 
 
-def _machine_problems(environment: Environment, subscription: str, az: Az) -> Iterator[str]:
+def _names_in(environment: Environment, az: Az) -> frozenset[str]:
+    """Names of everything in the environment's group."""
+    found = az(["resource", "list", "--resource-group", environment.resource_group])
+    return frozenset(each["name"] for each in found)
+
+
+def _machine_problems(environment: Environment, subscription: str, there: Collection[str], az: Az) -> Iterator[str]:
     by_location: dict[str, list[Machines]] = collections.defaultdict(list)
     for each in environment.machines():
         by_location[each.location].append(each)
-    for location, there in sorted(by_location.items()):
+    for location, wanted in sorted(by_location.items()):
         offered = _offered(location, az)
-        yield from capacity.size_problems(there, offered)
-        outside = [each for each in there if not each.in_workspace]
-        yield from capacity.quota_problems(outside, offered, az(["vm", "list-usage", "--location", location]))
-        if clusters := [each for each in there if each.in_workspace]:
-            usages = _cluster_usages(location, subscription, az)
-            yield from capacity.cluster_quota_problems(clusters, offered, usages)
+        yield from capacity.size_problems(wanted, offered)
+        outside = [each for each in wanted if not each.in_workspace]
+        usages = az(["vm", "list-usage", "--location", location])
+        yield from capacity.quota_problems(outside, offered, usages, there)
+        if clusters := [each for each in wanted if each.in_workspace]:
+            of_workspaces = _cluster_usages(location, subscription, az)
+            yield from capacity.cluster_quota_problems(clusters, offered, of_workspaces, there)
     if attached := environment.attached_cluster:
         _, _, of, _, group, *_, name = attached.split("/")
         cluster = az(["aks", "show", "--subscription", of, "--resource-group", group, "--name", name])
@@ -132,12 +158,10 @@ def _training_job_problems(environment: Environment, subscription: str, az: Az) 
     yield from capacity.profile_problems(profile, location, az(["rest", "--method", "get", "--url", url])["value"])
 
 
-def _permission_problems(environment: Environment, subscription: str, az: Az) -> Iterator[str]:
+def _permission_problems(subscription: str, group: str, az: Az) -> Iterator[str]:
     """A group that is there is asked itself: a pipeline may do more in its group than in the subscription."""
     scope = f"/subscriptions/{subscription}"
-    group = f"{scope}/resourceGroups/{environment.resource_group}"
-    inner = group if az(["group", "exists", "--name", environment.resource_group]) else scope
-    for where, needed in ((scope, SUBSCRIPTION_ACTIONS), (inner, GROUP_ACTIONS)):
+    for where, needed in ((scope, SUBSCRIPTION_ACTIONS), (group or scope, GROUP_ACTIONS)):
         url = f"{where}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
         yield from permission_problems(az(["rest", "--method", "get", "--url", url])["value"], needed)
 
@@ -153,38 +177,29 @@ def _cluster_usages(location: str, subscription: str, az: Az) -> Sequence[Mappin
     return found
 
 
-def _names(environment: Environment, subscription: str, az: Az) -> dict[str, Any]:
+def _names(environment: Environment, subscription: str, az: Az, given: Sequence[str]) -> dict[str, Any]:
     """Availability of the names that a first deployment takes; main.bicep derives them, so Azure is asked for them.
 
     Names end in a token of subscription, environment and region: somebody else has one only by intent, and the registries
-    are where that would hurt. A group that already holds the registry owns the name.
+    are where that would hurt. A group that is there already owns its names.
     """
-    if az(["group", "exists", "--name", environment.resource_group]):
-        return {}
     query = ["--query", "properties.validatedResources[?contains(id, '/registries/')].id"]
-    command = [
-        "deployment",
-        "sub",
-        "validate",
-        "--location",
-        environment.location,
-        "--name",
-        f"tidegate-{environment.name}",
-    ]
-    files = ["--template-file", str(environments.INFRA / "main.bicep")]
-    files += ["--parameters", f"@{environments.INFRA / f'main.parameters.{environment.name}.json'}"]
+    name = f"tidegate-{environment.name}"
+    command = ["deployment", "sub", "validate", "--location", environment.location, "--name", name]
+    command += ["--template-file", str(environments.INFRA / "main.bicep")]
+    command += ["--parameters", f"@{environments.INFRA / f'main.parameters.{environment.name}.json'}", *given]
     url = f"/subscriptions/{subscription}/providers/Microsoft.ContainerRegistry/checkNameAvailability?api-version=2025-11-01"
     found: dict[str, Any] = {}
-    for resource in az([*command, *files, *query]) or ():
+    for resource in az([*command, *query]) or ():
         name = resource.rpartition("/")[2]
         body = f'{{"name": "{name}", "type": "Microsoft.ContainerRegistry/registries"}}'
         found[name] = az(["rest", "--method", "post", "--url", url, "--body", body])
     return found
 
 
-def main(name: str) -> int:
+def main(name: str, given: Sequence[str] = ()) -> int:
     try:
-        found = list(problems(environments.read(name)))
+        found = list(problems(environments.read(name, given=given), given=given))
     except (AzureCliError, FileNotFoundError) as error:
         found = [str(error)]
     for each in found:
@@ -193,4 +208,4 @@ def main(name: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -10,59 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.conftest import INFRA, ROOT
+from tests.infra.conftest import INFRA
+from tests.infra.fake_az import install, run
 
-DEPLOY = INFRA / "scripts" / "deploy"
-
-FAKE = """#!/bin/bash
-printf '%s\\n' "$*" >>"$AZ_CALLS"
-case "$*" in
-    *'rest --method get'*) [ -z "${AZ_FAILS:-}" ] || exit 1; echo '{"value": []}' ;;
-    'group exists'*) echo "${AZ_GROUP:-false}" ;;
-    'resource list'*tsv) echo /w ;;
-    'resource list'*) echo '[{"id": "/w"}]' ;;
-    *'event-subscription list'*) echo "${AZ_SUBSCRIPTIONS:-0}" ;;
-    'keyvault list-deleted'*) [ -z "${AZ_VAULTS_FAIL:-}" ] || exit 1; echo "${AZ_DELETED_VAULTS:-0}" ;;
-    'account show'*) echo '{"id": "s"}' ;;
-    'lock list'*) echo /locks/l ;;
-    'deployment sub validate'*query*) echo '[]' ;;
-    *'query properties.outputs '*)
-        echo '{"azurE_RESOURCE_GROUP": {"value": "rg"}, "eventS_APP_NAME": {"value": "e"},'
-        echo '"apI_APP_NAME": {"value": "a"}, "vaulT_NAME": {"value": "kv"}}' ;;
-    'provider list'* | 'vm list'*) echo '[]' ;;
-    *) echo '{}' ;;
-esac
-"""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Run:
-    code: int
-    calls: list[str]
-    error: str
+SCRIPTS = INFRA / "scripts"
+DEPLOY = SCRIPTS / "deploy"
 
 
 @pytest.fixture
 def bin_folder(tmp_path: Path) -> Path:
-    az = tmp_path / "az"
-    az.write_text(FAKE)
-    az.chmod(0o755)
-    return tmp_path
-
-
-def run(folder: Path, *arguments: str | Path, typed: str = "", **environ: str) -> Run:
-    calls = folder / "calls"
-    calls.write_text("")
-    path = f"{folder}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
-    done = subprocess.run(
-        [str(each) for each in arguments],
-        env={"PATH": path, "AZ_CALLS": str(calls), "HOME": str(folder), **environ},
-        input=typed,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Run(done.returncode, calls.read_text().splitlines(), done.stderr)
+    return install(tmp_path)
 
 
 def test_validate_changes_nothing(bin_folder: Path) -> None:
@@ -76,7 +32,7 @@ def test_validate_changes_nothing(bin_folder: Path) -> None:
 def test_a_parameter_of_the_command_line_reaches_the_template(bin_folder: Path) -> None:
     done = run(bin_folder, DEPLOY, "what-if", "dev", 'workPackages=["vision"]')
 
-    assert '--parameters workPackages=["vision"]' in done.calls[-1]
+    assert ' workPackages=["vision"]' in done.calls[-1].partition("--parameters")[2]
 
 
 def test_later_deployments_keep_the_subscriptions(bin_folder: Path) -> None:
@@ -100,9 +56,18 @@ def test_nothing_is_deployed_when_preflight_finds_something(bin_folder: Path) ->
     assert not [call for call in done.calls if "deployment sub create" in call]
 
 
+def test_preflight_asks_about_what_is_deployed(bin_folder: Path) -> None:
+    """Parameters of the command line, and a vault that comes back: without it Azure refuses to validate the template."""
+    done = run(bin_folder, DEPLOY, "preflight", "dev", "kubernetes=create", AZ_DELETED_VAULTS="1")
+
+    (asked,) = [call for call in done.calls if "deployment sub validate" in call]
+    assert "recoverKeyVault=true kubernetes=create" in asked
+    assert "inference nodes: Standard_D4s_v5 does not exist" in done.error
+
+
 def test_destroy_asks_for_the_name(bin_folder: Path) -> None:
     refused = run(bin_folder, DEPLOY, "destroy", "dev", typed="dev\n")
-    done = run(bin_folder, DEPLOY, "destroy", "dev", typed="rg-tidegate-dev\n")
+    done = run(bin_folder, DEPLOY, "destroy", "dev", typed="rg-tidegate-dev\n", AZ_GROUP="true")
 
     assert refused.code == 1
     assert refused.calls == []
@@ -113,9 +78,51 @@ def test_destroy_asks_for_the_name(bin_folder: Path) -> None:
     assert not [call for call in done.calls if call.startswith("group delete")]
 
 
+def test_destroying_what_is_not_there_is_no_error(bin_folder: Path) -> None:
+    """int is removed after a failure too, and that may have been before anything was made."""
+    done = run(bin_folder, DEPLOY, "destroy", "int", TIDEGATE_YES="1", AZ_GROUP="false")
+
+    assert (done.code, done.calls) == (0, ["group exists --name rg-tidegate-int --output json"])
+
+
+def test_what_a_complete_deployment_leaves_is_deleted_after_it(bin_folder: Path, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    left.write_text("/registries/mlr\n/emailServices/mail\n")
+    done = run(
+        bin_folder, DEPLOY, "destroy", "int", TIDEGATE_YES="1", AZ_GROUP="true", AZ_INCOMPLETE="1", AZ_LEFT=str(left)
+    )
+
+    assert done.code == 0, done.error
+    assert [each for each in done.calls if each.startswith("resource delete")] == [
+        "resource delete --ids /registries/mlr /emailServices/mail"
+    ]
+
+
+def test_destroy_says_what_it_could_not_delete(bin_folder: Path, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    left.write_text("/networks/vnet\n")
+    stuck = {"TIDEGATE_YES": "1", "AZ_GROUP": "true", "AZ_LEFT": str(left), "AZ_STUCK": "1"}
+    done = run(bin_folder, DEPLOY, "destroy", "int", **stuck)
+
+    assert done.code == 1
+    assert "it is still there, run destroy again: /networks/vnet" in done.error
+    assert sum(each.startswith("resource delete") for each in done.calls) == 4
+
+
 def test_a_vault_that_was_deleted_with_its_environment_is_brought_back(bin_folder: Path) -> None:
     assert "recoverKeyVault=true" in run(bin_folder, DEPLOY, "validate", "dev", AZ_DELETED_VAULTS="1").calls[-1]
     assert "recoverKeyVault=false" in run(bin_folder, DEPLOY, "validate", "dev").calls[-1]
+
+
+def test_a_deleted_vault_is_this_environment_s_by_group_name_and_region(bin_folder: Path) -> None:
+    """One of another region has another name, and asking Azure to recover what was never deleted fails."""
+    (asked,) = run(bin_folder, SCRIPTS / "deleted-vault", "rg-tidegate-dev", "westeurope").calls
+
+    for part in ("'/resourceGroups/rg-tidegate-dev/'", "starts_with(name, 'kv-tg-')", "location == 'westeurope'"):
+        assert part in asked
+    template = (INFRA / "main.bicep").read_text()
+    assert "keyVault: 'kv-tg-${token}'" in template
+    assert "var token = uniqueString(subscription().id, environmentName, location)" in template
 
 
 def test_nothing_is_deployed_when_deleted_vaults_cannot_be_looked_for(bin_folder: Path) -> None:
@@ -153,7 +160,7 @@ def test_both_apps_get_the_same_package(bin_folder: Path) -> None:
 
 
 def test_scripts_parse() -> None:
-    for script in [*(INFRA / "scripts").iterdir(), *(INFRA / "data" / "training-vm").iterdir()]:
+    for script in [*SCRIPTS.iterdir(), *(INFRA / "data" / "training-vm").iterdir()]:
         if script.is_file() and script.read_bytes().startswith(b"#!/bin/bash"):
             assert os.access(script, os.X_OK), script.name
             subprocess.run(["bash", "-n", str(script)], check=True)
@@ -165,3 +172,31 @@ def test_the_parameter_files_are_json_of_the_published_schema() -> None:
         content = json.loads(path.read_text())
         assert set(content) == {"$schema", "contentVersion", "parameters"}
         assert all(set(each) == {"value"} for each in content["parameters"].values())
+
+
+WARNING = "/infra/main.bicep(3,7) : Warning no-unused-params: Parameter is declared but never used. [https://aka.ms/x]"
+
+
+@pytest.mark.parametrize(
+    ("says", "ends", "code"),
+    [
+        ("", "0", 0),
+        ("WARNING: A new Bicep release is available: v9. Upgrade now.", "0", 0),
+        (f"WARNING: {WARNING}", "0", 1),
+        ("ERROR: /infra/main.bicep(3,7) : Error BCP018: Expected a character. [https://aka.ms/x]", "1", 1),
+    ],
+    ids=["silent", "news", "warning", "error"],
+)
+def test_a_warning_of_the_compiler_is_an_error(says: str, ends: str, code: int, bin_folder: Path) -> None:
+    done = run(bin_folder, SCRIPTS / "compile", AZ_BICEP_SAYS=says, AZ_BICEP_ENDS=ends)
+
+    assert done.code == code
+    assert says in done.output
+
+
+def test_every_template_that_is_deployed_is_compiled_by_one_version(bin_folder: Path) -> None:
+    done = run(bin_folder, SCRIPTS / "compile")
+    deployed = {path.name for path in INFRA.glob("*.bicep")} - {"types.bicep"}
+
+    assert done.calls[0].startswith("bicep install --version v0.")
+    assert {Path(each.split("--file ")[1].split()[0]).name for each in done.calls[1:]} == deployed

@@ -74,9 +74,10 @@ ASKED: dict[str, tuple[str, Any]] = {
     "group exists": ("Microsoft.Resources/subscriptions/resourceGroups/read", True),
     "network vnet": ("Microsoft.Network/virtualNetworks/read", {"name": "v", "subnets": []}),
     "provider list": ("Microsoft.Resources/subscriptions/providers/read", []),
-    "resource list": ("Microsoft.Resources/subscriptions/resourceGroups/resources/read", [{"id": "/w"}]),
+    "resource list": ("Microsoft.Resources/subscriptions/resourceGroups/resources/read", [{"id": "/w", "name": "w"}]),
     "vm list-skus": ("Microsoft.Compute/skus/read", []),
     "vm list-usage": ("Microsoft.Compute/locations/usages/read", []),
+    "/budgets?": ("Microsoft.Consumption/budgets/read", {"value": []}),
     "/permissions?": ("Microsoft.Authorization/permissions/read", {"value": []}),
     "/usages?": ("Microsoft.MachineLearningServices/locations/usages/read", {"value": []}),
     "/checkNameAvailability?": ("Microsoft.ContainerRegistry/checkNameAvailability/read", {"nameAvailable": True}),
@@ -88,7 +89,7 @@ ASKED: dict[str, tuple[str, Any]] = {
 }
 """What a command, or a path of `az rest`, asks for of Azure, and an answer."""
 
-IN_THE_GROUP = {"/onlineEndpoints?", "resource list", "aks show", "network vnet"}
+IN_THE_GROUP = {"/onlineEndpoints?", "/budgets?", "resource list", "aks show", "network vnet"}
 """What is of the environment, or brought along by its owner, who lets the pipeline read it."""
 
 

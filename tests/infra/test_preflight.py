@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,6 +59,36 @@ def test_a_size_that_is_never_spot_is_named() -> None:
     assert list(capacity.size_problems([machines("Standard_NC4as_T4_v3", spot=True)], offered)) == [
         "nodes: Standard_NC4as_T4_v3 cannot be had as spot"
     ]
+
+
+def test_what_runs_already_needs_no_room_beside_itself() -> None:
+    """A second deployment finds its own machines among those that are used."""
+    mine = dataclasses.replace(machines(most=2), of="aks")
+    quota = [usage("standardDSv5Family", 8, 10)]
+
+    assert list(capacity.quota_problems([mine], OFFERED, quota, {"aks"})) == []
+    assert "8 cores are needed, 2 are left" in "".join(capacity.quota_problems([mine], OFFERED, quota))
+    grown = dataclasses.replace(mine, most=3)
+    assert "12 cores are needed, the limit is 10" in "".join(capacity.quota_problems([grown], OFFERED, quota, {"aks"}))
+
+
+def test_a_cluster_that_trains_does_not_stop_the_next_deployment() -> None:
+    mine = dataclasses.replace(cluster(2), of="mlw-vision-dev")
+    quota = [cluster_usage(FAMILY, 8, 8), cluster_usage("Total Cluster Dedicated Regional vCPUs", 8, 8)]
+
+    assert list(capacity.cluster_quota_problems([mine], OFFERED, quota, {"mlw-vision-dev"})) == []
+
+
+def test_machines_name_what_they_are_part_of() -> None:
+    template = (INFRA / "main.bicep").read_text()
+    environment = environments.read("pro")
+    environment.parameters.update({"trainingVm": True, "trainingImage": "t", "gitlabRunners": True})
+
+    assert {each.of for each in environment.machines()} == {
+        *("aks-tidegate-pro", "vm-training", "mlw-vision-pro", "mlw-forecasting-pro")
+    }
+    for name in ("'aks-tidegate-${environmentName}'", "'vm-training'", "'mlw-${each.name}-${environmentName}'"):
+        assert name in template
 
 
 def usage(family: str, used: int, limit: int) -> dict[str, Any]:
@@ -189,6 +220,7 @@ HEALTHY: dict[str, Any] = {
     "account show": {"id": "s"},
     "group exists": False,
     "deployment sub": [REGISTRY],
+    "resource list": [],
     "rest --method": {"value": [{"actions": ["*"], "notActions": []}], "nameAvailable": True},
 }
 """Answers of a subscription in which everything is there, by the first two words of the command."""
@@ -200,9 +232,27 @@ def healthy(arguments: Sequence[str]) -> Any:
     return HEALTHY[" ".join(arguments[:2])]
 
 
+TODAY = datetime.date(2026, 12, 24)
+
+
+@pytest.mark.parametrize(
+    ("start", "problems"), [("2026-12-01", 0), ("2027-01-01", 0), ("2026-11-01", 1), ("2026-12-02", 1)]
+)
+def test_a_new_budget_begins_in_this_month_or_later(start: str, problems: int) -> None:
+    assert len(list(preflight.budget_problems(start, [], TODAY))) == problems
+    assert list(preflight.budget_problems(start, [{"name": "budget-tidegate-dev"}], TODAY)) == []
+
+
+def test_a_parameter_of_the_command_line_is_looked_at_like_one_of_the_file() -> None:
+    environment = environments.read("dev", given=["kubernetes=create", "kubernetesNodeCount=3", 'workPackages=["a"]'])
+
+    assert environment.parameters["workPackages"] == ["a"]
+    assert [each.fewest for each in environment.machines() if each.what == "inference nodes"] == [3]
+
+
 @pytest.mark.parametrize("name", ["dev", "int", "pro"])
 def test_nothing_stands_in_the_way_where_everything_is_there(name: str) -> None:
-    assert list(preflight.problems(environments.read(name), healthy)) == []
+    assert list(preflight.problems(environments.read(name), healthy, today=TODAY)) == []
 
 
 def test_a_name_that_somebody_else_has_is_found_before_the_first_deployment() -> None:

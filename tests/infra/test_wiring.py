@@ -304,7 +304,7 @@ def test_a_deployment_of_one_work_package_leaves_the_apps_with_all_of_them(proje
 
 def test_azd_leaves_endpoints_alone_once_they_may_have_traffic(project: Project) -> None:
     """azd gives no endpointTraffic, and an endpoint that is brought up to date without it sends all its callers away."""
-    hook = (ROOT / "azure.yaml").read_text()
+    hook = (INFRA / "scripts" / "azd-hooks").read_text()
 
     assert parameters(INFRA / "main.parameters.json")["deployEndpoints"] == "${TIDEGATE_ENDPOINTS=true}"
     assert hook.index("azd env set TIDEGATE_ENDPOINTS false") < hook.index("azd provision")
