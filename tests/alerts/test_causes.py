@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tidegate.flows.alerts.alert_policy import CAUSES
 from tidegate.flows.jobs.cause_rules import SHIPPED
@@ -14,6 +16,7 @@ from tidegate.gates import DEFAULT_ALERTS
 from tidegate.references import JobRef
 
 EXAMPLES = [(rule.cause, line) for rule in SHIPPED for line in rule.examples]
+TAILS = yaml.safe_load((Path(__file__).parent / "tails.yaml").read_text())
 FACTS = JobFacts(JobRef("vision", "r1"), "failed")
 
 
@@ -24,6 +27,16 @@ def test_a_line_shows_its_cause(place: str, cause: str, line: str) -> None:
     facts = dataclasses.replace(FACTS, log=around) if place == "log" else dataclasses.replace(FACTS, error=around)
     found = DEFAULT_ALERTS.diagnose(facts)
     assert (found.cause, found.line) == (cause, line)
+
+
+@pytest.mark.parametrize("tail", TAILS, ids=[f"{tail['cause']}-{tail['line']}" for tail in TAILS])
+def test_the_end_of_a_run_has_its_cause_and_shows_the_line_that_says_so(tail: dict[str, str]) -> None:
+    facts = dataclasses.replace(
+        FACTS, error_code=tail.get("code", ""), error=tail.get("error", ""), log=tail.get("log", "")
+    )
+    found = DEFAULT_ALERTS.diagnose(facts)
+    assert found.cause == tail["cause"]
+    assert tail["line"] in found.line
 
 
 def test_every_cause_has_at_least_five_examples() -> None:
@@ -39,9 +52,20 @@ def test_every_cause_has_at_least_five_examples() -> None:
         ("Traceback (most recent call last):\n  File x\nKeyError: 'label'\n", "code"),
         ("CUDA out of memory. Tried to allocate\nTraceback (most recent call last):\nRuntimeError: stop\n", "memory"),
         ("The node tvmps_1 was evicted\nTraceback (most recent call last):\nKeyboardInterrupt\n", "eviction"),
+        ("Spot VM was evicted\nTraceback (most recent call last):\nValueError: nan\n", "code"),
+        ("Spot VM was evicted\nCUDA out of memory\n", "memory"),
         ("resumes after the eviction notice received earlier\n" + "step\n" * 80 + "ValueError: nan\n", "code"),
     ],
-    ids=["nothing", "no rule", "code", "memory before its traceback", "eviction before its traceback", "old eviction"],
+    ids=[
+        "nothing",
+        "no rule",
+        "code",
+        "memory before its traceback",
+        "eviction before its traceback",
+        "survived eviction",
+        "memory after an eviction",
+        "old eviction",
+    ],
 )
 def test_the_outer_cause_wins_and_old_news_does_not(log: str, cause: str) -> None:
     assert DEFAULT_ALERTS.diagnose(dataclasses.replace(FACTS, log=log)).cause == cause

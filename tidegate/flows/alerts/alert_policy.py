@@ -28,6 +28,8 @@ class CauseRule:
     """Patterns; one of them occurs in a line of the error or of the log."""
     examples: tuple[str, ...] = ()
     """Lines that the rule must match: checked when the file is loaded."""
+    is_weak: bool = False
+    """Whether its lines say that a run ended, and not why."""
 
     def shows(self, line: str) -> bool:
         """Whether a line shows the cause."""
@@ -115,27 +117,47 @@ class AlertPolicy:
 
     def diagnose(self, facts: JobFacts) -> Diagnosis:
         """Which rule and which line decide; of several lines the last, nearest to the end."""
-        lines = evidence(facts)
+        said, logged = _said(facts), _logged(facts)
         for rule in self.causes:
-            line = next((line for line in reversed(lines) if rule.shows(line)), None)
+            line = self._deciding(rule, said, logged)
             if line is not None:
                 return Diagnosis(rule.cause, rule.name, line)
-        return Diagnosis("unknown", "", lines[-1] if lines else "")
+        return Diagnosis("unknown", "", said[0] if said else logged[-1] if logged else "")
+
+    def _deciding(self, rule: CauseRule, said: list[str], logged: list[str]) -> str | None:
+        """The line of the log that decides, else that of the service's words.
+
+        A log tells of evictions that are over, too: of one that a run has survived, to fail by itself later.
+        """
+        place = next((place for place in reversed(range(len(logged))) if rule.shows(logged[place])), None)
+        if place is not None and not (rule.cause == "eviction" and self._failed_in(logged[place + 1 :])):
+            return logged[place]
+        return next((line for line in reversed(said) if rule.shows(line)), None)
+
+    def _failed_in(self, lines: list[str]) -> bool:
+        """Whether lines show a failure of the run's own."""
+        rules = [rule for rule in self.causes if rule.cause != "eviction" and not rule.is_weak]
+        return any(rule.shows(line) for line in lines for rule in rules)
 
     def noise(self, facts: JobFacts) -> str | None:
         """The pattern that makes a failed run known noise."""
-        lines = evidence(facts)
+        lines = [*_said(facts), *_logged(facts)]
         return next((pattern for pattern in self.ignore if any(occurs(pattern, line) for line in lines)), None)
 
 
-def evidence(facts: JobFacts) -> list[str]:
-    """The lines that may say why a run failed: the service's own words, then the end of its log.
+def _said(facts: JobFacts) -> list[str]:
+    """The service's own words. Its code stands in brackets: `SystemError: no node` would look like an error of the code."""
+    code = f"[{facts.error_code}] " if facts.error_code else ""
+    return _lines(f"{code}{facts.error}")
 
-    Only the end: a run that was evicted once and went on says so at the beginning.
-    """
-    words = [f"{facts.error_code}: {facts.error}".removesuffix(": ").removeprefix(": ")]
-    lines = [*words, *facts.log.splitlines()[-LAST_LINES:]]
-    return [line.strip()[:LONGEST_LINE] for line in lines if line.strip()]
+
+def _logged(facts: JobFacts) -> list[str]:
+    """The end of the log alone: a run that was evicted once and went on says so at the beginning."""
+    return _lines(facts.log)[-LAST_LINES:]
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip()[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
 
 
 def _one(patterns: tuple[str, ...], name: str) -> bool:
