@@ -11,7 +11,7 @@ from typing import Any, cast
 import click
 
 from tidegate import references
-from tidegate.cli import output
+from tidegate.cli import output, reading
 from tidegate.cli.connection import Answer, Connection, profile, segment
 from tidegate.cli.following import Waiting, check_end
 from tidegate.cli.problems import Exit, Problem
@@ -31,7 +31,9 @@ Exit status:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXITS)
 @click.version_option(VERSION, prog_name="tidegate")
 @click.option("--url", default="", help="Where the app is (TIDEGATE_URL).")
-@click.option("--profile", "profile_name", default="", help="Entry of profiles.toml (TIDEGATE_PROFILE).")
+@click.option(
+    "--profile", "profile_name", default="", help="Entry of profiles.toml (TIDEGATE_PROFILE); wins over variables."
+)
 @click.pass_context
 def tidegate(context: click.Context, url: str, profile_name: str) -> None:
     """Promote images, deliver models, decide, roll back.
@@ -39,7 +41,7 @@ def tidegate(context: click.Context, url: str, profile_name: str) -> None:
     The app is named by --url, TIDEGATE_URL or ~/.config/tidegate/profiles.toml; who asks is proved by TIDEGATE_AUDIENCE (a token
     is taken from az), TIDEGATE_TOKEN, or, for a machine, TIDEGATE_KEY (an API key).
     """
-    context.obj = lambda: Connection(profile(profile_name or os.environ.get("TIDEGATE_PROFILE", ""), url, os.environ))
+    context.obj = lambda: Connection(profile(profile_name, url, os.environ))
 
 
 def _connection(context: click.Context) -> Connection:
@@ -53,7 +55,7 @@ wait = click.option("--wait", is_flag=True, help="Wait for the end, and say each
 timeout = click.option(
     "--timeout", type=click.FloatRange(min=0), default=1800.0, show_default=True, help="Seconds that --wait lasts."
 )
-limit = click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+limit = click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
 state = click.option("--state", default="", help="Only those in this state.")
 
 
@@ -92,9 +94,9 @@ def promote(
 @click.pass_context
 def promotions(context: click.Context, state: str, repository: str, limit: int, as_json: bool) -> None:
     """List promotions, newest first."""
-    query = {"state": state, "repository": repository, "limit": str(limit)}
+    query = {"state": state, "repository": repository}
     columns = (("ID", "id"), ("STATE", "state"), ("REPOSITORY", "repository"), ("TAGS", "tags"), ("UPDATED", "updated"))
-    _list(context, "/promotions", query, (*columns, ("REASON", "reason")), as_json)
+    _list(context, "/promotions", query, (*columns, ("REASON", "reason")), limit, as_json)
 
 
 @tidegate.command()
@@ -128,7 +130,9 @@ def deliver(
     as_json: bool,
 ) -> None:
     """Ask for the delivery of MODEL, given as NAME:VERSION."""
-    name, _, version = model.rpartition(":")
+    name, colon, version = model.rpartition(":")
+    if not colon:
+        raise Problem(Exit.USAGE, f"MODEL: {model!r} names no version", "Give it as NAME:VERSION, for example digits:7")
     try:
         body = {"model": references.model(name, "MODEL"), "version": references.version(version, "MODEL")}
     except MalformedEvent as error:
@@ -151,9 +155,9 @@ def deliver(
 @click.pass_context
 def deliveries(context: click.Context, state: str, model: str, limit: int, as_json: bool) -> None:
     """List deliveries, newest first."""
-    query = {"state": state, "model": model, "limit": str(limit)}
+    query = {"state": state, "model": model}
     columns = (("ID", "id"), ("STATE", "state"), ("MODEL", "model"), ("VERSION", "version"), ("STAGE", "stage"))
-    _list(context, "/deliveries", query, (*columns, ("UPDATED", "updated"), ("REASON", "reason")), as_json)
+    _list(context, "/deliveries", query, (*columns, ("UPDATED", "updated"), ("REASON", "reason")), limit, as_json)
 
 
 @tidegate.command()
@@ -163,16 +167,22 @@ def deliveries(context: click.Context, state: str, model: str, limit: int, as_js
 @as_json
 @click.pass_context
 def approve(context: click.Context, id: str, reason: str, evidence: str, as_json: bool) -> None:
-    """Say yes to the stage that delivery ID waits for, as it is: a changed model makes the yes void."""
+    """Say yes to the stage that delivery ID waits for.
+
+    The yes is about the model as it is: a changed model makes it void.
+    """
     connection = _connection(context)
     if not evidence:
         found = connection.get(f"/deliveries/{segment(id)}").json()
         evidence = str(found.get("evidence") or "")
+        if not evidence:
+            what = f"{found.get('model')}:{found.get('version')} waits for no approval: it is {found.get('state')}"
+            raise Problem(Exit.REFUSED, what, f"See why: tidegate show {id}")
         output.words(
             f"approving {found.get('model')}:{found.get('version')} for {found.get('stage')}, evidence {evidence}"
         )
     answer = connection.post(f"/deliveries/{segment(id)}/approve", {"reason": reason, "evidence": evidence})
-    _say(answer, as_json, "approved")
+    _say(answer, as_json, "approved; see what comes of it: tidegate show " + id)
 
 
 @tidegate.command()
@@ -181,7 +191,10 @@ def approve(context: click.Context, id: str, reason: str, evidence: str, as_json
 @as_json
 @click.pass_context
 def reject(context: click.Context, id: str, reason: str, as_json: bool) -> None:
-    """Say no to the version of delivery ID; where it serves, the last good one is put back."""
+    """Say no to the version of delivery ID.
+
+    It is blocked everywhere, and where it serves the last good one is put back.
+    """
     _say(_connection(context).post(f"/deliveries/{segment(id)}/reject", {"reason": reason}), as_json, "rejected")
 
 
@@ -195,14 +208,16 @@ def _on_endpoints(name: str, text: str) -> None:
     @click.pass_context
     def act(context: click.Context, id: str, reason: str, stage: str, as_json: bool) -> None:
         body = {"reason": reason, **({"stage": stage} if stage else {})}
-        _say(_connection(context).post(f"/deliveries/{segment(id)}/{name}", body), as_json, f"{name}: asked for")
+        answer = _connection(context).post(f"/deliveries/{segment(id)}/{name}", body)
+        stages = ", ".join(answer.json().get("stages", ()))
+        _say(answer, as_json, f"{name} asked for at {stages}; see what comes of it: tidegate show {id}")
 
     tidegate.command(name, help=text)(act)
 
 
-_on_endpoints("rollback", "Put the last good version back where delivery ID serves, and hold the endpoint.")
-_on_endpoints("hold", "Begin nothing new and move no traffic at the endpoints of delivery ID.")
-_on_endpoints("release", "End a hold or a pause.")
+_on_endpoints("rollback", "Put the last good version back, and hold.\n\nOnly where the version of delivery ID serves.")
+_on_endpoints("hold", "Begin nothing new, and move no traffic.\n\nAt all endpoints of delivery ID, or at one --stage.")
+_on_endpoints("release", "End a hold or a pause.\n\nAt all endpoints of delivery ID, or at one --stage.")
 
 
 # Both ----------------------------------------------------------------------------------------------------------------
@@ -212,14 +227,14 @@ _on_endpoints("release", "End a hold or a pause.")
 @click.argument("id")
 @wait
 @timeout
-@click.option("--watch", is_flag=True, help="With --wait: print one line of JSON for each change.")
+@click.option("--watch", is_flag=True, help="Wait, and print one line of JSON for each change.")
 @as_json
 @click.pass_context
 def show(context: click.Context, id: str, wait: bool, timeout: float, watch: bool, as_json: bool) -> None:
     """Show the promotion or delivery ID with its history."""
     connection = _connection(context)
     path = _path(connection, id)
-    if not wait:
+    if not wait and not watch:
         _show(connection.get(path).json(), as_json)
         return
     found = Waiting(connection, timeout, watch).until_end(path)
@@ -234,7 +249,7 @@ def show(context: click.Context, id: str, wait: bool, timeout: float, watch: boo
 @click.pass_context
 def dead_letters(context: click.Context, limit: int, as_json: bool) -> None:
     """List events that nobody could take."""
-    _list(context, "/dead-letters", {"limit": str(limit)}, (("ID", "id"), ("AT", "at"), ("REASON", "reason")), as_json)
+    _list(context, "/dead-letters", {}, (("ID", "id"), ("AT", "at"), ("REASON", "reason")), limit, as_json)
 
 
 @tidegate.command()
@@ -272,12 +287,15 @@ def new_key(name: str, roles: tuple[str, ...], as_json: bool) -> None:
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
         raise Problem(Exit.USAGE, "NAME is 1-40 of a-z, 0-9 and -")
+    for role in roles:
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,120}", role):
+            raise Problem(Exit.USAGE, f"--role: {role!r} is no role; one is like Operator or Approver.pro")
     key = secrets.token_urlsafe(32)
     entry = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}:{','.join(roles)}"
     if as_json:
         output.show_json({"key": key, "setting": entry})
     else:
-        output.pairs((("Key", key), ("Setting", entry)))
+        output.pairs((("key", key), ("setting", entry)))
 
 
 # What the commands share ---------------------------------------------------------------------------------------------
@@ -285,6 +303,11 @@ def new_key(name: str, roles: tuple[str, ...], as_json: bool) -> None:
 
 def _image(text: str) -> dict[str, str]:
     repository, at, digest = text.partition("@")
+    todo = "Give it as REPOSITORY:TAG or REPOSITORY@DIGEST"
+    if ":" not in text:
+        raise Problem(Exit.USAGE, f"IMAGE: {text!r} names no tag and no digest", todo)
+    if text.partition("/")[0].endswith(".azurecr.io"):
+        raise Problem(Exit.USAGE, f"IMAGE: {text!r}: leave the registry out; it is always the staging one", todo)
     try:
         if at:
             return {
@@ -294,7 +317,7 @@ def _image(text: str) -> dict[str, str]:
         repository, _, tag = text.rpartition(":")
         return {"repository": references.repository(repository, "IMAGE"), "tag": references.tag(tag, "IMAGE")}
     except MalformedEvent as error:
-        raise Problem(Exit.USAGE, str(error), "Give it as REPOSITORY:TAG or REPOSITORY@DIGEST") from error
+        raise Problem(Exit.USAGE, str(error), todo) from error
 
 
 def _ask(
@@ -317,10 +340,8 @@ def _ask(
 def _plan(plan: Any, as_json: bool) -> None:
     if as_json:
         output.show_json(plan)
-        return
-    output.pairs((name, value) for name, value in plan.items() if name not in ("calls", "dry_run", "stages"))
-    for step in (*plan.get("stages", ()), *plan.get("calls", ())):
-        click.echo(f"  {output.cell(step)}")
+    else:
+        output.pairs(reading.lines(plan))
 
 
 def _say(answer: Answer, as_json: bool, text: str) -> None:
@@ -332,18 +353,34 @@ def _say(answer: Answer, as_json: bool, text: str) -> None:
 
 
 def _list(
-    context: click.Context, path: str, query: dict[str, str], columns: Sequence[tuple[str, str]], as_json: bool
+    context: click.Context,
+    path: str,
+    query: dict[str, str],
+    columns: Sequence[tuple[str, str]],
+    limit: int,
+    as_json: bool,
 ) -> None:
-    page = _connection(context).get(path, query).json()
+    page = _pages(_connection(context), path, query, limit)
     if as_json:
         output.show_json(page)
         return
-    filters = " ".join(f"--{name} {value}" for name, value in query.items() if value and name != "limit")
+    filters = " ".join(f"--{name} {value}" for name, value in query.items() if value)
     output.table(page["items"], columns, f"Nothing here{f' with {filters}' if filters else ''}.")
     if page.get("next"):
-        output.words(
-            f"There is more; --limit shows up to 200, or narrow it down. This is the first {len(page['items'])}."
-        )
+        output.words(f"There are more than these {len(page['items'])}: --limit shows more, or narrow it down.")
+
+
+def _pages(connection: Connection, path: str, query: dict[str, str], limit: int) -> Any:
+    """One page, as long as it has to be: the API gives 200 at once."""
+    items: list[Any] = []
+    cursor = ""
+    while True:
+        most = str(min(limit - len(items), 200))
+        page = connection.get(path, {**query, "limit": most, "cursor": cursor}).json()
+        items += page["items"]
+        cursor = page.get("next") or ""
+        if not cursor or len(items) >= limit:
+            return {**page, "items": items}
 
 
 def _path(connection: Connection, identity: str) -> str:
@@ -353,15 +390,23 @@ def _path(connection: Connection, identity: str) -> str:
     except Problem as problem:
         if problem.status is not Exit.NOT_FOUND:
             raise
-        return f"/deliveries/{segment(identity)}"
-    return f"/promotions/{segment(identity)}"
+    else:
+        return f"/promotions/{segment(identity)}"
+    try:
+        connection.get(f"/deliveries/{segment(identity)}")
+    except Problem as problem:
+        if problem.status is not Exit.NOT_FOUND:
+            raise
+        todo = "See them: tidegate promotions, tidegate deliveries"
+        raise Problem(Exit.NOT_FOUND, f"there is no promotion and no delivery {identity}", todo) from problem
+    return f"/deliveries/{segment(identity)}"
 
 
 def _show(found: Any, as_json: bool) -> None:
     if as_json:
         output.show_json(found)
         return
-    output.pairs((name, value) for name, value in found.items() if name != "history")
+    output.pairs(reading.lines(found))
     rows = found.get("history") or []
     if rows:
         click.echo()
@@ -386,5 +431,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show(sys.stderr)
         return error.exit_code
     except BrokenPipeError:
+        return Exit.FAILED
+    except OSError as error:  # standard output cannot be written: a full disk
+        output.words(f"tidegate: {error}")
         return Exit.FAILED
     return 0

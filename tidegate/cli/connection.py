@@ -24,7 +24,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Profile:
-    """One installation, and what proves who asks. Flags win over variables, variables over the file."""
+    """One installation, and what proves who asks."""
 
     url: str
     key: str = ""
@@ -36,20 +36,37 @@ class Profile:
 
 
 def profile(name: str, url: str, environ: Mapping[str, str]) -> Profile:
-    """The installation to talk to. Problem: none is named, or its address is no address."""
-    stored = _stored(name, environ)
-    given = {
-        field.name: environ.get(f"TIDEGATE_{field.name.upper()}", "") or stored.get(field.name, "")
-        for field in dataclasses.fields(Profile)
-    }
-    found = Profile(**{**given, "url": (url or given["url"]).rstrip("/")})
-    parts = urlsplit(found.url)
-    if not parts.hostname:
-        todo = "Use --url or TIDEGATE_URL, for example https://func-tidegate.azurewebsites.net"
-        raise Problem(Exit.USAGE, "no installation is named", todo)
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+    """The installation to talk to: flags (`name`, `url`) win over variables, and variables over the default profile.
+
+    So `--profile pro` is pro also in a shell whose TIDEGATE_URL is dev. Problem: none is named, or its address is no address.
+    """
+    stored = _stored(name or environ.get("TIDEGATE_PROFILE", ""), environ)
+    variables = {field.name: environ.get(f"TIDEGATE_{field.name.upper()}", "") for field in dataclasses.fields(Profile)}
+    first, second = (stored, variables) if name else (variables, stored)
+    given = {field: first.get(field) or second.get(field, "") for field in variables}
+    return _checked(Profile(**{**given, "url": (url or given["url"]).rstrip("/")}))
+
+
+def _checked(found: Profile) -> Profile:
+    todo = "Use --url or TIDEGATE_URL, for example https://func-tidegate.azurewebsites.net"
+    host = _host(found.url)
+    if not host:
+        raise Problem(Exit.USAGE, f"{found.url}: is no address" if found.url else "no installation is named", todo)
+    if not found.url.startswith("https://") and host not in _LOOPBACK:
         raise Problem(Exit.USAGE, f"{found.url}: must start with https://, or keys travel in the open")
+    shown = f"{found.key}{found.token}"
+    if not (shown.isascii() and shown.isprintable()):
+        raise Problem(Exit.USAGE, "TIDEGATE_KEY, TIDEGATE_TOKEN: it has characters that no key and no token has")
     return found
+
+
+def _host(url: str) -> str:
+    """Empty: the text is no address."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
 
 
 def _stored(name: str, environ: Mapping[str, str]) -> dict[str, str]:
@@ -59,7 +76,7 @@ def _stored(name: str, environ: Mapping[str, str]) -> dict[str, str]:
         profiles = tomllib.loads(path.read_text())
     except FileNotFoundError:
         profiles = {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise Problem(Exit.USAGE, f"{path}: {error}") from error
     if name and name not in profiles:
         raise Problem(Exit.USAGE, f"{path} has no profile {name}", f"It has: {', '.join(profiles) or 'none'}")
@@ -112,7 +129,7 @@ class Connection:
             def redirect_request(self, *_: Any) -> None:
                 return None
 
-        direct = urlsplit(self.profile.url).hostname in _LOOPBACK
+        direct = _host(self.profile.url) in _LOOPBACK
         handlers = [NoRedirect(), *([urllib.request.ProxyHandler({})] if direct else [])]
         headers = {"Accept": "application/json", "Content-Type": "application/json", **self._credentials()}
         request = urllib.request.Request(f"{self.profile.url}/api{path}", data, headers, method=method)
@@ -150,7 +167,10 @@ def _token(audience: str) -> str:
         "-o",
         "tsv",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ))
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ))
+    except subprocess.TimeoutExpired as error:
+        raise Problem(Exit.SIGN_IN, "az gave no token within 60 s", "Sign in with: az login") from error
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         raise Problem(Exit.SIGN_IN, lines[0] if lines else "az gave no token", "Sign in with: az login")
@@ -167,5 +187,7 @@ def _detail(body: bytes) -> str:
 
 
 def segment(text: str) -> str:
-    """Text as one segment of a path."""
+    """An id as one segment of a path. Problem: it would be none, and the path another one."""
+    if text in ("", ".", ".."):
+        raise Problem(Exit.USAGE, f"ID: {text!r} is none")
     return quote(text, safe="")

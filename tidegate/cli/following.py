@@ -31,24 +31,35 @@ class Waiting:
     now: Callable[[], float] = time.monotonic
 
     def until_end(self, path: str) -> Any:
-        """The last look. Problem: the wait is over before the work (PENDING), or there is no answer."""
-        until = self.now() + self.seconds
+        """The last look. Problem: the wait is over before the work (PENDING). An app that does not answer is asked again."""
+        todo = f"Go on waiting with: tidegate show {path.rpartition('/')[2]} --wait"
+        try:
+            return self._looks(path, self.now() + self.seconds, todo)
+        except KeyboardInterrupt as interrupt:
+            output.words("")
+            raise Problem(Exit.PENDING, "stopped waiting; the work itself goes on", todo) from interrupt
+
+    def _looks(self, path: str, until: float, todo: str) -> Any:
         seen = ""
         while True:
-            found = self.connection.get(path).json()
-            shown = f"{found.get('state')} {found.get('stage') or ''}".strip()
+            try:
+                found = self.connection.get(path).json()
+                shown = f"{found.get('state')} {found.get('stage') or ''}".strip()
+            except Problem as problem:
+                if problem.status is not Exit.FAILED or self.now() >= until:
+                    raise
+                found, shown = {"reason": problem.what}, "no answer"
             if shown != seen:
                 seen = shown
                 self._tell(found, shown)
             if found.get("state") in GOOD | BAD:
                 return found
             if self.now() >= until:
-                todo = f"Go on waiting with: tidegate show {found.get('id', '')} --wait"
                 raise Problem(Exit.PENDING, f"still {shown} after {self.seconds:.0f} s", todo)
             self.pause(EVERY)
 
     def _tell(self, found: Any, shown: str) -> None:
-        if self.watched:
+        if self.watched and "state" in found:
             output.show_line(found)
         else:
             reason = f": {found['reason']}" if found.get("reason") else ""

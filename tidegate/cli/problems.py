@@ -33,15 +33,17 @@ def of_status(status: int, detail: str) -> Problem:
     """The problem that an HTTP status means here."""
     match status:
         case 400 | 422:
-            return Problem(Exit.USAGE, detail)
+            return Problem(Exit.USAGE, detail or f"the app answered {status}")
         case 401:
             return Problem(Exit.SIGN_IN, detail or "the app does not know you", _SIGN_IN)
         case 403:
             return Problem(Exit.REFUSED, detail or "your key or role does not allow this")
+        case 404 if not detail:
+            return Problem(Exit.NOT_FOUND, "the answer is 404, and not of a Tidegate app", "Check the address")
         case 404:
             return Problem(Exit.NOT_FOUND, detail)
         case 409:
-            return Problem(Exit.REFUSED, detail)
+            return Problem(Exit.REFUSED, detail or "not in this state")
         case _ if 300 <= status < 400:
             return Problem(Exit.SIGN_IN, "the app wants a browser to sign in", _SIGN_IN)
         case _:
