@@ -1,4 +1,4 @@
-// Everything that Tidegate and the platform around it need in one environment. Written for Bicep 0.36 or later.
+// Everything that Tidegate and the platform around it need in one environment. Written for Bicep 0.36 or later, with types of 2026.
 
 targetScope = 'subscription'
 
@@ -616,7 +616,7 @@ module stagingSubscriptions 'modules/event-subscriptions.bicep' = if (subscribe)
   scope: group
   params: {
     topicName: stagingTopic.outputs.name
-    functionAppId: eventsApp.outputs.id
+    functionAppName: eventsApp.outputs.name
     subscriptions: filter(events.subscriptions, each => each.source == 'staging-registry')
     deadLetterAccountId: stateAccount.outputs.id
     deadLetterContainer: events.deadLetterContainer
@@ -683,7 +683,7 @@ module workspaceSubscriptions 'modules/event-subscriptions.bicep' = [for (each, 
   scope: group
   params: {
     topicName: workspaceTopic[index].outputs.name
-    functionAppId: eventsApp.outputs.id
+    functionAppName: eventsApp.outputs.name
     subscriptions: filter(events.subscriptions, one => one.source == 'workspaces')
     deadLetterAccountId: stateAccount.outputs.id
     deadLetterContainer: events.deadLetterContainer

@@ -23,7 +23,8 @@ param subnetId string = ''
 @description('Optional. Region of that subnet\'s network: nodes join a network of their own region only.')
 param subnetLocation string = location
 
-@description('Optional. Public key of the SSH users; empty: no cluster has one.')
+@description('Optional. Public key of the SSH users; empty: no cluster has one. Secure, because the published type of the property is.')
+@secure()
 param sshPublicKey string = ''
 
 resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-12-01' existing = {

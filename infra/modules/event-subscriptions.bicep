@@ -5,8 +5,8 @@ import { subscriptionType } from '../types.bicep'
 @description('Required. Name of the system topic.')
 param topicName string
 
-@description('Required. Resource id of the function app with the functions.')
-param functionAppId string
+@description('Required. Name of the function app with the functions.')
+param functionAppName string
 
 @description('Required. What to subscribe to, and which function receives it.')
 param subscriptions subscriptionType[]
@@ -30,7 +30,7 @@ resource eventSubscriptions 'Microsoft.EventGrid/systemTopics/eventSubscriptions
     destination: {
       endpointType: 'AzureFunction'
       properties: {
-        resourceId: '${functionAppId}/functions/${subscription.function}'
+        resourceId: resourceId('Microsoft.Web/sites/functions', functionAppName, subscription.function)
         maxEventsPerBatch: subscription.maxEventsPerBatch
         preferredBatchSizeInKilobytes: subscription.preferredBatchSizeInKilobytes
       }

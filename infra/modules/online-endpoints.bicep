@@ -52,7 +52,7 @@ resource onlineEndpoints 'Microsoft.MachineLearningServices/workspaces/onlineEnd
     authMode: endpoint.compute == 'managed' ? 'AADToken' : 'AMLToken'
     compute: endpoint.compute == 'managed' ? null : kubernetesComputeId
     publicNetworkAccess: isPublic ? 'Enabled' : 'Disabled'
-    traffic: contains(traffic, '${endpoint.name}-${suffix}') ? traffic['${endpoint.name}-${suffix}'] : {}
+    traffic: traffic[?'${endpoint.name}-${suffix}'] ?? {}
   }
 }]
 

@@ -67,13 +67,15 @@ var known = map(principals, each => each.key)
 var here = filter(grants, each => contains(scopes, each.scope) && contains(known, each.principal))
 
 // One entry for each principal of a grant: several groups can be model developers of one workspace.
-var assignments = flatten(map(here, grant => map(filter(principals, each => each.key == grant.principal), each => {
+var granted = flatten(map(here, grant => map(filter(principals, each => each.key == grant.principal), each => {
   scope: grant.scope
   principalId: each.id
   principalType: each.type
   roleKey: grant.role
-  roleId: contains(builtInIds, grant.role) ? builtInIds[grant.role] : guid(resourceGroup().id, environmentName, grant.role)
+  roleId: builtInIds[?grant.role] ?? guid(resourceGroup().id, environmentName, grant.role)
 })))
+// A group that is two things can get one role by two grants, and Azure refuses a template that makes one assignment twice.
+var assignments = union(granted, granted)
 var onGroup = filter(assignments, each => each.scope == 'resource-group')
 var onStagingRegistry = filter(assignments, each => each.scope == 'staging-registry')
 var onHealthyRegistry = filter(assignments, each => each.scope == 'healthy-registry')

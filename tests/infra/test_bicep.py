@@ -40,6 +40,10 @@ MISTAKES = {
     "a read-only property": Mistake(
         "modules/key-vault.bicep", "enableSoftDelete: true", "hsmPoolResourceId: 'x'", "read-only"
     ),
+    "a secret in an open parameter": Mistake("modules/compute.bicep", "@secure()\n", "", "is a secret"),
+    "an unknown setting of the extension": Mistake(
+        "modules/machine-learning-extension.bicep", "releaseTrain:", "releaseTrack:", "unknown property"
+    ),
     "an unknown api version": Mistake("modules/registry.bicep", "@2025-11-01", "@2025-11-02", "unknown resource type"),
     "an unknown module parameter": Mistake(
         "main.bicep",

@@ -16,6 +16,9 @@ from tests.infra.conftest import INFRA
 START = {"id", "name", "type", "apiVersion"}
 """Properties of a resource that are known before a deployment starts."""
 
+PARTS = ("name", "scope", "parent", "location", "kind", "sku", "identity", "tags", "zones", "plan")
+"""Parts of a body that must be known by then."""
+
 
 def late(value: Expr, project: Project, path: Path, seen: frozenset[str] = frozenset()) -> Iterator[str]:
     """What of an expression is known only when something else is deployed: outputs, properties, keys."""
@@ -43,13 +46,13 @@ def symbol(base: Expr, project: Project, path: Path) -> Declaration | None:
 
 
 def decisive(declaration: Declaration) -> Iterator[tuple[str, Expr]]:
-    """What Azure must know of a resource or a module before it starts: its loop, its condition, its name, its scope."""
+    """What Azure must know of a resource or a module before it starts: its loop, its condition, and the parts above."""
     value = declaration.value
     while isinstance(value, tree.For | tree.If):
         yield ("loop", value.source) if isinstance(value, tree.For) else ("condition", value.condition)
         value = value.body
     assert isinstance(value, tree.Object)
-    for part in ("name", "scope"):
+    for part in PARTS:
         if (given := value.get(part)) is not None:
             yield part, given
 
@@ -74,6 +77,16 @@ LATE = {
         "modules/function-app.bicep",
         "scope: resourceGroup(split(applicationInsightsId, '/')[2], split(applicationInsightsId, '/')[4])",
         "scope: resourceGroup(plan.properties.status)",
+    ),
+    "a region": (
+        "modules/function-app.bicep",
+        "  location: location\n  tags: union(",
+        "  location: plan.properties.geoRegion\n  tags: union(",
+    ),
+    "an identity": (
+        "modules/compute.bicep",
+        "      '${identityId}': {}",
+        "      '${workspace.properties.primaryUserAssignedIdentity}': {}",
     ),
     "a condition": ("main.bicep", "if (hasImageTask) {", "if (stagingTopic.outputs.name == 'x') {"),
     "a loop": (

@@ -63,11 +63,11 @@ QUIET = {
     "Microsoft.Insights/metricAlerts",
     "Microsoft.Insights/scheduledQueryRules",
     "Microsoft.Insights/workbooks",
+    "Microsoft.KubernetesConfiguration/extensions",  # its cluster speaks for it
     "Microsoft.ManagedIdentity/userAssignedIdentities",
     "Microsoft.Network/natGateways",
     "Microsoft.Network/privateDnsZones",
     "Microsoft.Network/privateEndpoints",
-    "Microsoft.Resources/deployments",
     "Microsoft.Resources/resourceGroups",
     "Microsoft.Web/connections",
 }

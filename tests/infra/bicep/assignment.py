@@ -24,8 +24,14 @@ class Assignment:
             self.check(value.otherwise, expected, where)
         elif isinstance(value, tree.Object | tree.Array | tree.For):
             self._structure(value, expected, where)
-        elif why := shapes.mismatch(self._inference.infer(value), expected):
+        else:
+            self._value(self._inference.infer(value), expected, where)
+
+    def _value(self, inferred: Shape, expected: Shape, where: str) -> None:
+        if why := shapes.mismatch(inferred, expected):
             self._inference.report(f"{where or 'value'}: {why}")
+        elif shapes.exposes(inferred, expected):
+            self._inference.report(f"{where or 'value'}: is a secret, and is given by no secure parameter")
 
     def _structure(self, value: tree.Object | tree.Array | tree.For, expected: Shape, where: str) -> None:
         match value, expected:

@@ -51,14 +51,17 @@ class Inference:
             (choices,) = allowed.arguments
             return shapes.item(self.infer(choices)) or ANY
         assert declaration.type is not None
-        return self.type(declaration.type)
+        found = self.type(declaration.type)
+        return shapes.SECRET if found == shapes.STRING and declaration.decorator("secure") else found
 
     def parameters(self) -> dict[str, Property]:
-        """What a call of this file as a module must and may give."""
+        """What a call of this file as a module must and may give; a module keeps a secret that its caller does not."""
         found: dict[str, Property] = {}
         for each in self.file.of_kind("param"):
             optional = each.value is not None or isinstance(each.type, tree.TypeOptional)
-            found[each.name] = Property(self.declared_type(each), 0 if optional else shapes.REQUIRED)
+            shape = self.declared_type(each)
+            given = shapes.STRING if shape == shapes.SECRET else shape
+            found[each.name] = Property(given, 0 if optional else shapes.REQUIRED)
         return found
 
     def outputs(self) -> Shape:
@@ -176,12 +179,12 @@ class Inference:
         base = self.infer(value.base)
         if isinstance(value, tree.Index):
             self.infer(value.index)
-            found, what, safe = shapes.item(base), "[...]", False
+            found, what, safe = shapes.item(base), "[...]", value.safe
         else:
             found, what, safe = shapes.member(base, value.name), value.name, value.safe
         if found is None and not safe:
             self.report(f"{shapes.spell(base)} has no {what!r}")
-        return found or ANY
+        return shapes.Union((found or ANY, shapes.NULL)) if safe else found or ANY
 
     def _symbol(self, name: str) -> Shape:
         for scope in reversed(self.loops):
@@ -299,7 +302,7 @@ def _result(value: Expr, inner: list[Shape]) -> Shape:
 def _not_null(shape: Shape) -> Shape:
     match shapes.resolve(shape):
         case shapes.Union(members):
-            kept = [each for each in members if shapes.resolve(each) not in {shapes.NULL, shapes.Exact(None)}]
+            kept = [each for each in members if shapes.resolve(each) not in (shapes.NULL, shapes.Exact(None))]
             return shapes.union(kept or [ANY])
         case _:
             return shape

@@ -234,7 +234,8 @@ class _Parser:
                 name = self._word()
                 found = tree.Call(name, self._arguments(), found) if self._is("(") else tree.Member(found, name)
             elif self._accept("["):
-                found = tree.Index(found, self._expression())
+                safe = self._accept("?")
+                found = tree.Index(found, self._expression(), safe)
                 self._expect("]")
             elif self._is("!") and self._peek(1).text in (".", ")", "]", "\n", "}"):
                 self._take()

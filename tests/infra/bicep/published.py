@@ -24,7 +24,14 @@ _PRIMITIVES = {
     "AnyType": "any",
     "NullType": "null",
 }
-_LIMITS = {"minLength": "least", "maxLength": "most", "minValue": "least", "maxValue": "most", "pattern": "pattern"}
+_LIMITS = {
+    "minLength": "least",
+    "maxLength": "most",
+    "minValue": "least",
+    "maxValue": "most",
+    "pattern": "pattern",
+    "sensitive": "secret",
+}
 
 
 class _Table:

@@ -16,12 +16,13 @@ REQUIRED, READ_ONLY = 1, 2
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Primitive:
-    """`least` and `most` bound a number, or the length of a string."""
+    """`least` and `most` bound a number, or the length of a string; `secret`: a value that only secure parameters give."""
 
     name: str
     least: int | None = None
     most: int | None = None
     pattern: str = ""
+    secret: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Published:
 type Shape = Primitive | Exact | Union | ArrayOf | ObjectOf | Discriminated | Published
 
 ANY, STRING, INT, BOOL, NULL = (Primitive(name) for name in ("any", "string", "int", "bool", "null"))
+SECRET = Primitive("string", secret=True)
 OBJECT = ObjectOf({}, ANY)
 ARRAY = ArrayOf(ANY)
 
@@ -136,7 +138,9 @@ class PublishedTypes:
 def _primitive(node: Any) -> Primitive:
     if isinstance(node, str):
         return Primitive(node)
-    return Primitive(node["primitive"], node.get("least"), node.get("most"), node.get("pattern", ""))
+    return Primitive(
+        node["primitive"], node.get("least"), node.get("most"), node.get("pattern", ""), node.get("secret", False)
+    )
 
 
 def resolve(shape: Shape) -> Shape:
@@ -288,6 +292,21 @@ def element_of(shape: Discriminated, value: str) -> ObjectOf:
     element = resolve(shape.elements[value])
     assert isinstance(element, ObjectOf)
     return ObjectOf({**shape.base, **element.properties}, element.extra)
+
+
+def exposes(source: Shape, target: Shape) -> bool:
+    """Whether a value that anybody may read stands where a secret is expected; what is empty or only read later is none."""
+    match resolve(source), resolve(target):
+        case Union(members), _:
+            return any(exposes(each, target) for each in members)
+        case _, Union(choices):
+            return any(exposes(source, each) for each in choices)
+        case Exact(value), Primitive(secret=True):
+            return bool(value)
+        case Primitive("string", secret=hidden), Primitive(secret=True):
+            return not hidden
+        case _:
+            return False
 
 
 def spell(shape: Shape) -> str:

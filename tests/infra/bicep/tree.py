@@ -59,6 +59,7 @@ class Member:
 class Index:
     base: Expr
     index: Expr
+    safe: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
