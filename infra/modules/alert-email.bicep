@@ -38,7 +38,8 @@ param logAnalyticsId string
 var byCommunication = transport == 'communication'
 
 // A person has to consent to this connection once, in the portal: until then mails are refused and the workflow answers 502.
-resource connection 'Microsoft.Web/connections@2016-06-01' = if (!byCommunication) {
+// It is there with the other transport too, unused: the workflow is one definition, and its action names the connection.
+resource connection 'Microsoft.Web/connections@2016-06-01' = {
   name: 'office365-${name}'
   location: location
   tags: tags
@@ -109,9 +110,9 @@ resource workflow 'Microsoft.Logic/workflows@2019-05-01' = {
     definition: loadJsonContent('../data/alert-email.workflow.json')
     parameters: {
       '$connections': {
-        value: byCommunication ? {} : {
+        value: {
           office365: {
-            connectionId: connection!.id
+            connectionId: connection.id
             connectionName: 'office365-${name}'
             id: subscriptionResourceId('Microsoft.Web/locations/managedApis', location, 'office365')
           }

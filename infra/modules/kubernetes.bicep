@@ -29,7 +29,7 @@ param coresPerNode int
 @minValue(1)
 param nodeCount int
 
-@description('Optional. Most inference nodes in production.')
+@description('Optional. Most inference nodes in production; never less than nodeCount.')
 param maxNodeCount int = 6
 
 @description('Optional. Whether there is a pool for GitLab runners; data/gitlab-runner.values.yaml are the values of its Helm chart.')
@@ -126,7 +126,7 @@ resource inference 'Microsoft.ContainerService/managedClusters/agentPools@2025-1
     count: nodeCount
     enableAutoScaling: isProduction
     minCount: isProduction ? nodeCount : null
-    maxCount: isProduction ? maxNodeCount : null
+    maxCount: isProduction ? max(nodeCount, maxNodeCount) : null
     vnetSubnetID: empty(subnetId) ? null : subnetId
     nodeLabels: {
       workload: 'inference'

@@ -49,7 +49,7 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
     dataEndpointEnabled: false
     publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     networkRuleBypassOptions: 'AzureServices'
-    networkRuleBypassAllowedForTasks: allowTasks
+    networkRuleBypassAllowedForTasks: isPrivate && allowTasks
     policies: {
       azureADAuthenticationAsArmPolicy: {
         status: acceptArmTokens ? 'enabled' : 'disabled'

@@ -79,10 +79,6 @@ resource group 'Microsoft.ContainerInstance/containerGroups@2025-09-01' = {
             periodSeconds: 10
             failureThreshold: 6
           }
-          securityContext: {
-            privileged: false
-            allowPrivilegeEscalation: false
-          }
         }
       }
     ]

@@ -35,11 +35,13 @@ param shares string[]
 @description('Optional. Folder that TensorBoard shows: every run below it, of this group and of others.')
 param logFolder string = '/mnt/models'
 
-@description('Optional. Cores.')
-param cpu int = 4
+@description('Optional. Cores. A group has 4 at most, and TensorBoard takes one.')
+@maxValue(3)
+param cpu int = 3
 
-@description('Optional. Gigabytes of memory.')
-param memoryInGB int = 16
+@description('Optional. Gigabytes of memory. A group has 16 at most, and TensorBoard takes two.')
+@maxValue(14)
+param memoryInGB int = 14
 
 @description('Optional. Subnet of the group; TensorBoard is reached only inside it. Empty: nothing of the container is reached.')
 param subnetId string = ''
@@ -101,10 +103,6 @@ resource group 'Microsoft.ContainerInstance/containerGroups@2025-09-01' = {
             name: share
             mountPath: '/mnt/${share}'
           }]
-          securityContext: {
-            privileged: false
-            allowPrivilegeEscalation: false
-          }
         }
       }
       {
@@ -131,10 +129,6 @@ resource group 'Microsoft.ContainerInstance/containerGroups@2025-09-01' = {
             mountPath: '/mnt/${share}'
             readOnly: true
           }]
-          securityContext: {
-            privileged: false
-            allowPrivilegeEscalation: false
-          }
         }
       }
     ]

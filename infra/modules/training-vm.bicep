@@ -47,6 +47,7 @@ param shareKeyUri string
 @description('Required. Log Analytics workspace that diagnostics go to.')
 param logAnalyticsId string
 
+// What the training of the next boot does; read-settings fetches it.
 var settings = join([
   'CLIENT_ID=${identityClientId}'
   'IMAGE=${image}'
@@ -58,8 +59,10 @@ var settings = join([
   'TRAINING_ARGUMENTS="${arguments}"'
   ''
 ], '\n')
-var withSettings = replace(loadTextContent('../data/training-vm/cloud-init.yaml'), '@SETTINGS@', base64(settings))
-var withStart = replace(withSettings, '@START@', loadFileAsBase64('../data/training-vm/start-training'))
+
+// The same for every machine: Azure refuses to change what a machine that is there does at its first boot.
+var withRead = replace(loadTextContent('../data/training-vm/cloud-init.yaml'), '@READ@', loadFileAsBase64('../data/training-vm/read-settings'))
+var withStart = replace(withRead, '@START@', loadFileAsBase64('../data/training-vm/start-training'))
 var cloudInit = replace(withStart, '@WATCH@', loadFileAsBase64('../data/training-vm/watch-scheduled-events'))
 
 var isGpu = startsWith(toLower(vmSize), 'standard_n')
@@ -107,6 +110,7 @@ resource machine 'Microsoft.Compute/virtualMachines@2025-11-01' = {
     }
   }
   properties: {
+    userData: base64(settings)
     priority: 'Spot'
     evictionPolicy: 'Deallocate'
     billingProfile: {
