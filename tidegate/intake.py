@@ -122,8 +122,10 @@ class Intake:
                 ended = RunEnded(job, status.status, status.experiment, status.at)
                 self.runner.deliver(job_failure.key(job), ended)
             case "completed":
-                subject = experiment_subject(job.workspace, status.experiment)
-                self.runner.deliver(incident.key(subject), Recovered(job.run, status.at))
+                for route in self.gates.alerts.routes:
+                    if route.may_take(job.workspace, status.experiment):
+                        subject = experiment_subject(job.workspace, status.experiment, route.name)
+                        self.runner.deliver(incident.key(subject), Recovered(job.run, status.at))
             case _:
                 pass
 

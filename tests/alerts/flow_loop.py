@@ -107,4 +107,4 @@ class FlowLoop:
 
 def key_of(experiment: str) -> str:
     """The record of an experiment's incidents."""
-    return incident.key(job_failure.experiment_subject("vision", experiment))
+    return incident.key(job_failure.experiment_subject("vision", experiment, "team"))

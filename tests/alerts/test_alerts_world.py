@@ -104,13 +104,24 @@ def test_the_next_success_ends_the_incident_with_a_mail() -> None:
     assert buttons == [(True, True), (False, False)]
 
 
-def test_another_cause_that_concerns_other_people_is_told_to_them_at_once() -> None:
-    routes = (Route("memory", ("m@team.example",), causes=("memory",)), *POLICY.routes)
-    world = JobWorld(dataclasses.replace(POLICY, routes=routes))
-    for name, log in (("r1", LOG), ("r2", "CUDA out of memory")):
-        world.run_ends(name, log=log)
-        world.work(world.later(60))
-    assert [mail.to for mail in world.email.mails] == [("team@team.example",), ("m@team.example",)]
+MEMORY_ROUTE = Route("memory", ("m@team.example",), causes=("memory",))
+
+
+def test_two_causes_that_concern_different_people_are_told_to_each_of_them() -> None:
+    world = JobWorld(dataclasses.replace(POLICY, routes=(MEMORY_ROUTE, *POLICY.routes)))
+    for number in range(20):
+        world.run_ends(f"r{number}", log="CUDA out of memory" if number % 2 else LOG)
+        world.work(world.later(10))
+    world.work(world.later(60))
+    team, memory = sorted(world.email.mails, key=lambda mail: mail.to, reverse=True)
+    assert (team.to, memory.to) == (("team@team.example",), ("m@team.example",))
+    assert "r0, r2" in team.text
+    assert "r1, r3" in memory.text
+    assert "r1," not in team.text
+    assert "r2," not in memory.text
+    world.run_ends("r20", "completed")
+    world.work(world.later(60))
+    assert {mail.to: mail.severity for mail in world.email.mails} == {team.to: "info", memory.to: "info"}
 
 
 def test_a_success_older_than_the_failure_recovers_nothing() -> None:

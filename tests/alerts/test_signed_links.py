@@ -103,7 +103,7 @@ def test_a_muted_incident_is_quiet_for_a_day_and_then_says_what_it_missed() -> N
     world = JobWorld()
     world.run_ends("r1", log="KeyError: 1")
     world.work(world.later(60))
-    key = incident.key("run/vision/exp")
+    key = incident.key("run/vision/team/exp")
     actions(world).take("mute", query("mute", key, now=world.clock.now()), {}, NOBODY)
     for number in range(2, 5):
         world.clock.advance(600)

@@ -187,7 +187,7 @@ class AlertRun(Played):
 
     def _mute(self) -> Invocation:
         self.muted = True
-        key = incident.key(experiment_subject("vision", "exp"))
+        key = incident.key(experiment_subject("vision", "exp", "team"))
         now = self.clock.now()
         muted = incident.Muted(now + MUTED_FOR, "a person", now)
         return self.start("mute", lambda: self.app.runner.deliver(key, muted), lambda invocation: None)

@@ -60,12 +60,15 @@ class Route:
     causes: tuple[str, ...] = ()
     """Causes of failed runs, or kinds of other alerts (`image-rejected`)."""
 
+    def may_take(self, workspace: str, experiment: str) -> bool:
+        """Whether alerts of the experiment can go this way."""
+        return _one(self.workspaces, workspace) and _one(self.experiments, experiment)
+
     def takes(self, workspace: str, experiment: str, tags: Pairs, cause: str) -> bool:
         """Whether an alert goes this way."""
         known = dict(tags)
         return (
-            _one(self.workspaces, workspace)
-            and _one(self.experiments, experiment)
+            self.may_take(workspace, experiment)
             and all(matches(pattern, known.get(name, "")) for name, pattern in self.tags)
             and (not self.causes or cause in self.causes)
         )

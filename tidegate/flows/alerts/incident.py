@@ -178,8 +178,6 @@ class Incidents(Flow[State, Event, Command]):
             known=(*state.known, alert.id)[-REMEMBERED:],
             recovered=state.recovered if state.recovered and state.recovered.at > alert.at else None,
         )
-        if alert.route != state.alert.route:  # another cause that concerns other people: they hear of it now
-            return Decision(_named(after), self._noticed(after, alert.at))
         if len(after.unnamed) >= MAX_NAMES:
             if _is_muted(after, alert.at):
                 return self._paged(after, alert.at)

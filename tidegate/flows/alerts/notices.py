@@ -44,7 +44,7 @@ class Alert:
     id: str
     """The same for the same thing, however often it is told."""
     subject: str
-    """What its incident is about: the experiment in its workspace, or what else may go wrong again."""
+    """What its incident is about: the experiment and whom it concerns, or what else may go wrong again."""
     name: str
     """What it happened to: a run, an image with its tag, a dead letter."""
     kind: str

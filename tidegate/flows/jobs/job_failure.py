@@ -115,9 +115,9 @@ def key(job: JobRef) -> str:
     return f"{NAME}:{job}"
 
 
-def experiment_subject(workspace: str, experiment: str) -> str:
-    """What the incidents of an experiment are about."""
-    return f"run/{workspace}/{experiment}"
+def experiment_subject(workspace: str, experiment: str, route: str) -> str:
+    """What an incident of an experiment is about. Causes that concern different people are different incidents."""
+    return f"run/{workspace}/{route}/{experiment}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -260,7 +260,7 @@ class JobFailure(Flow[State, Event, Command]):
     def _alert(self, state: Describing | Resubmitting, facts: JobFacts, diagnosis: Diagnosis) -> Step:
         experiment = facts.experiment
         route = self.policy.route(facts.job.workspace, experiment, facts.tags, diagnosis.cause)
-        subject = experiment_subject(facts.job.workspace, experiment)
+        subject = experiment_subject(facts.job.workspace, experiment, route.name)
         attempt = state.attempt + 1
         alert = job_alert(facts, diagnosis, f"{key(facts.job)}/{attempt}", subject, route.name, state.ended)
         kept = dataclasses.replace(facts, log="")  # it is among the evidence
