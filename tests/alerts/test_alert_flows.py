@@ -160,3 +160,11 @@ def test_a_digest_waits_for_more_of_the_same_and_a_notice_alone_does_not() -> No
     alone = dataclasses.replace(samples.MAILING_STATES["sending-more-waits"], waiting=(samples.notice(8),))
     [at_once] = flow.decide(alone, mailing.MailSent(4, NOW)).commands
     assert isinstance(at_once, mailing.SendMail)
+
+
+def test_news_of_something_long_ago_holds_no_mail_up() -> None:
+    """A success that the timer found, or an event that Event Grid brought a day late."""
+    state = samples.MAILING_STATES["resting"]
+    old = dataclasses.replace(samples.notice(2), at=NOW - datetime.timedelta(hours=20))
+    [at_once] = mailing.Mailing(POLICY).decide(state, mailing.Noticed(old)).commands
+    assert isinstance(at_once, mailing.SendMail)

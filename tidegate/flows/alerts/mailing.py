@@ -197,8 +197,12 @@ class Mailing(Flow[Mailbox, Event, Command]):
         return Decision(after, (mail,))
 
     def _wait(self, state: Mailbox, at: datetime.datetime) -> int:
-        """Whole seconds until another mail is allowed."""
+        """Whole seconds until another mail is allowed.
+
+        `at` may lie before now: it is when something happened that may have been heard of late. No mail lies after now.
+        """
         policy = self.policy
+        at = max((at, *state.sent[-1:]))
         recent = [moment for moment in state.sent if (at - moment).total_seconds() < policy.within]
         if not recent:
             return 0
