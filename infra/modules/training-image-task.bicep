@@ -47,6 +47,14 @@ resource build 'Microsoft.ContainerRegistry/registries/tasks@2019-04-01' = {
       cpu: 2
     }
     timeout: 3600
+    // As its own identity: a registry with network rules lets tasks past them by no other token.
+    credentials: {
+      customRegistries: {
+        '${registryName}${environment().suffixes.acrLoginServer}': {
+          identity: '[system]'
+        }
+      }
+    }
     step: {
       type: 'Docker'
       contextPath: '${repositoryUrl}#${branch}'

@@ -72,6 +72,62 @@ def test_container_groups_have_no_property_of_confidential_ones() -> None:
         assert "securityContext" not in path.read_text(), path.name
 
 
+# Flex Consumption: Azure refuses a site that has one of these ("for Flex Consumption sites is invalid").
+
+REFUSED_BY_FLEX = {
+    "siteConfig": {
+        "alwaysOn",
+        "ftpsState",
+        "functionAppScaleLimit",
+        "functionsRuntimeScaleMonitoringEnabled",
+        "javaVersion",
+        "linuxFxVersion",
+        "netFrameworkVersion",
+        "nodeVersion",
+        "powerShellVersion",
+        "preWarmedInstanceCount",
+        "pythonVersion",
+        "use32BitWorkerProcess",
+        "windowsFxVersion",
+    },
+    "appsettings": {
+        "ENABLE_ORYX_BUILD",
+        "FUNCTIONS_EXTENSION_VERSION",
+        "FUNCTIONS_WORKER_PROCESS_COUNT",
+        "FUNCTIONS_WORKER_RUNTIME",
+        "SCM_DO_BUILD_DURING_DEPLOYMENT",
+        "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",
+        "WEBSITE_CONTENTSHARE",
+        "WEBSITE_MAX_DYNAMIC_APPLICATION_SCALE_OUT",
+        "WEBSITE_RUN_FROM_PACKAGE",
+        "WEBSITE_TIME_ZONE",
+    },
+}
+
+
+def keys(value: Expr | None) -> set[str]:
+    if not isinstance(value, tree.Object):
+        return set()
+    return {str(key.value) for key, _ in value.properties if isinstance(key, tree.Literal)}
+
+
+def refused_by_flex(project: Project) -> set[str]:
+    file = project.files[project.root / "modules" / "function-app.bicep"]
+    site = under(declared(project, "function-app.bicep", "app").body(), "properties", "siteConfig")
+    settings = {key for each in file.of_kind("var") if "ettings" in each.name for key in keys(each.value)}
+    return keys(site) & REFUSED_BY_FLEX["siteConfig"] | settings & REFUSED_BY_FLEX["appsettings"]
+
+
+def test_the_function_apps_have_nothing_that_flex_consumption_refuses(project: Project) -> None:
+    assert refused_by_flex(project) == set()
+
+
+def test_what_flex_consumption_refuses_is_found(project: Project, tmp_path: Path) -> None:
+    wrong = ("      minTlsVersion: '1.2'\n", "      minTlsVersion: '1.2'\n      ftpsState: 'Disabled'\n")
+
+    assert refused_by_flex(planted(project, tmp_path, "modules/function-app.bicep", *wrong)) == {"ftpsState"}
+
+
 # Role assignments: one name for each scope, principal and role, and a template makes each name once.
 
 

@@ -109,7 +109,6 @@ DEEPER: dict[tuple[str, str], tree.Scalar] = {
     ("Microsoft.ContainerService/managedClusters", "aadProfile.enableAzureRBAC"): True,
     ("Microsoft.Web/sites", "siteConfig.minTlsVersion"): "1.2",
     ("Microsoft.Web/sites", "siteConfig.scmMinTlsVersion"): "1.2",
-    ("Microsoft.Web/sites", "siteConfig.ftpsState"): "Disabled",
     ("Microsoft.Web/sites", "siteConfig.remoteDebuggingEnabled"): False,
     ("Microsoft.Web/sites/basicPublishingCredentialsPolicies", "allow"): False,
 }
