@@ -43,8 +43,13 @@ def fill(connection: str, count: int) -> None:
             done.result()
 
 
+def opened(connection: str) -> TableState:
+    """The records of a stack."""
+    return TableState(storage({NAME: connection}, credential).tables(), TABLE)
+
+
 def _write_all(connection: str, pushed: Sequence[datetime.datetime]) -> None:
-    store = TableState(storage({NAME: connection}, credential).tables(), TABLE)
+    store = opened(connection)
     records = Records(flows(world.HEALTHY), store, CODEC, SystemClock())
     gate = gates.load(GATES).match("tested/stored", "v1")
     if gate is None:

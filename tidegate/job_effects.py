@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 
-from tidegate.errors import PermanentError, TransientError
+from tidegate.errors import NotFound, PermanentError, TransientError
 from tidegate.flows.alerts import alert_mail, letter_watch, mailing, safe_text
 from tidegate.flows.alerts.alert_mail import Button, Entry, Mail
 from tidegate.flows.alerts.alert_policy import AlertPolicy
@@ -19,7 +19,7 @@ from tidegate.flows.alerts.notices import Line, Notice, line_of
 from tidegate.flows.jobs import job_messages as jobs
 from tidegate.flows.jobs.job_facts import JobFacts
 from tidegate.ports import AlertEmail, Clock, Evidence, ImageRegistry, Jobs, Secrets
-from tidegate.references import ImageRef
+from tidegate.references import ImageRef, JobRef
 from tidegate.signed_links import Action, url
 
 LOG_LIMIT = 16 * 1024
@@ -85,8 +85,7 @@ class JobEffects:
         """The event that a command leads to. Errors are the caller's."""
         match command:
             case jobs.DescribeRun(job, attempt):
-                facts = self._kept(self._with_image(self.jobs.describe(job, LOG_LIMIT)))
-                return jobs.RunDescribed(attempt, facts, self.clock.now())
+                return self._described(job, attempt)
             case jobs.ResubmitRun(job, name, moves, tags, attempt):
                 return jobs.RunResubmitted(attempt, self.jobs.resubmit(job, name, moves, tags), self.clock.now())
             case letter_watch.LookForLetters(after, attempt):
@@ -104,6 +103,13 @@ class JobEffects:
                 return mailing.MailSent(command.attempt, self.clock.now())
             case _:
                 raise TypeError(f"{type(command).__name__} is not a command of any flow")
+
+    def _described(self, job: JobRef, attempt: int) -> jobs.RunDescribed | jobs.RunMissing:
+        try:
+            facts = self._kept(self._with_image(self.jobs.describe(job, LOG_LIMIT)))
+        except NotFound:
+            return jobs.RunMissing(attempt, self.clock.now())
+        return jobs.RunDescribed(attempt, facts, self.clock.now())
 
     def _with_image(self, facts: JobFacts) -> JobFacts:
         """Whether the image is one that was promoted, for images named by digest."""

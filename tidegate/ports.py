@@ -226,6 +226,16 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Watched:
+    """A record that may have something to do."""
+
+    key: str
+    at: datetime.datetime
+    """When it last got something to do."""
+    etag: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class AuditRow:
     """One transition: who did what, why, from what to what, with which evidence."""
 
@@ -273,8 +283,14 @@ class StateStore(Protocol):
     def history(self, key: str) -> Sequence[AuditRow]:
         """All audit rows of a record in order. Reading."""
 
-    def due(self, before: datetime.datetime, limit: int) -> Iterable[str]:
-        """Keys of records whose `wake_at` lies before a time. Reading; scans."""
+    def watch(self, key: str, at: datetime.datetime) -> None:
+        """Put the record among those that may have something to do, before it has. Twice: the later time counts."""
+
+    def watched(self, before: datetime.datetime) -> Iterable[Watched]:
+        """Those that were put there, last, before a time; their number is that of the work, not of the records. Reading."""
+
+    def unwatch(self, watched: Watched) -> None:
+        """Take it out, unless it was put there again since it was read. Twice: nothing."""
 
     def list_entry(self, summary: Summary) -> None:
         """Put the record into the list, or renew its entry; an entry older than the stored one is dropped. Twice: the same."""
@@ -342,7 +358,10 @@ class Jobs(Protocol):
     """Runs in the machine learning workspaces of this installation."""
 
     def describe(self, job: JobRef, log_limit: int) -> JobFacts:
-        """The run with the end of its log (at most `log_limit` characters). Reading. PermanentError: no such run."""
+        """The run with the end of its log (at most `log_limit` characters). Reading. NotFound: no such run.
+
+        PermanentError: it may not be read. What only explains it, and may not be read, is left out.
+        """
 
     def resubmit(self, job: JobRef, name: str, moves: Pairs, tags: Pairs) -> str:
         """Submit the run once more under a name, with more tags; gives the name. `moves`: (compute, compute instead of it).

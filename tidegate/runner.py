@@ -26,6 +26,9 @@ LEASE = datetime.timedelta(seconds=30)
 """How long a record stays with a worker that says nothing; adapters answer within 20 s."""
 BUDGET = datetime.timedelta(seconds=60)
 """How long one invocation goes on; the rest is another message, so that every invocation ends well before the host's limit."""
+FORGOTTEN_AFTER = datetime.timedelta(minutes=30)
+"""Until a record with nothing to do is not watched any more: longer than any worker can live that put it there and has not
+saved it yet (host.json, functionTimeout: 10 minutes)."""
 GIVE_UP_AFTER = datetime.timedelta(hours=24)
 """How long a command is tried; as long as Event Grid retries a delivery (azure-docs: delivery-and-retry)."""
 LONGEST_WAIT = 300.0
@@ -69,6 +72,8 @@ class Runner:
                 if wake and any(entry.due < now - 2 * LEASE for entry in record.outbox):
                     self.queue.send(work_message(key), 0)
                 return
+            if decided.outbox:
+                records.store.watch(key, now)  # before it is there: work that is saved is always found
             try:
                 records.save(key, decided, etag, audit)
             except StateConflict:
@@ -87,11 +92,23 @@ class Runner:
         _Worker(self, self.new_id(), self.records.clock.now() + BUDGET).drain(key, from_message=True)
 
     def resume(self, limit: int = 200) -> int:
-        """Wake records whose outbox is overdue: a message was lost with a worker, or was never sent. Gives how many."""
-        overdue = list(self.records.store.due(self.records.clock.now() - 2 * LEASE, limit))
-        for key in overdue:
-            self.queue.send(work_message(key), 0)
-        return len(overdue)
+        """Wake records whose outbox is overdue: a message was lost with a worker, or was never sent. Gives how many.
+
+        Records that have had nothing to do for a while are not watched any more.
+        """
+        store, now = self.records.store, self.records.clock.now()
+        woken = 0
+        for watched in store.watched(now - 2 * LEASE):
+            row = store.load(watched.key)
+            if row is None or row.wake_at is None:
+                if watched.at < now - FORGOTTEN_AFTER:
+                    store.unwatch(watched)
+            elif row.wake_at < now - 2 * LEASE:
+                self.queue.send(work_message(watched.key), 0)
+                woken += 1
+            if woken == limit:
+                break
+        return woken
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

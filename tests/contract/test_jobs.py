@@ -17,7 +17,7 @@ from tests.contract.registries import SETTINGS
 from tidegate.adapters.azure_calls import credential
 from tidegate.adapters.machine_learning.jobs import MachineLearning
 from tidegate.adapters.machine_learning.workspaces import JOB_API
-from tidegate.errors import PermanentError, TransientError
+from tidegate.errors import NotFound, PermanentError, TransientError
 from tidegate.references import JobRef
 
 pytestmark = [pytest.mark.stack, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")]
@@ -85,7 +85,7 @@ def test_a_successor_is_the_same_job_with_its_lineage_and_once_only(jobs: Machin
 
 
 def test_a_run_that_nobody_knows_is_refused(jobs: MachineLearning) -> None:
-    with pytest.raises(PermanentError, match="there is none"):
+    with pytest.raises(NotFound, match="there is none"):
         jobs.describe(JobRef("vision", "nobody"), 10)
 
 
@@ -172,6 +172,22 @@ def test_a_workspace_that_does_not_answer_is_transient(jobs: MachineLearning, cl
     with pytest.raises(TransientError) as caught:
         jobs.ended("vision", 10)
     assert caught.value.retry_after == 40
+
+
+@pytest.mark.parametrize("place", ["/computes/", "/environments/", "/jobs$"])
+def test_what_only_explains_a_run_may_be_forbidden(jobs: MachineLearning, cloud: LocalCloud, place: str) -> None:
+    job = made(cloud)
+    cloud.fault("status", {"path": place}, status=403)
+    facts = jobs.describe(job, 1000)
+    assert (facts.status, facts.can_resubmit) == ("failed", True)
+
+
+def test_a_run_that_may_not_be_read_is_refused_at_once(jobs: MachineLearning, cloud: LocalCloud) -> None:
+    job = made(cloud)
+    cloud.fault("status", {"path": f"/jobs/{job.run}"}, status=403)
+    with pytest.raises(PermanentError, match="403") as refused:
+        jobs.describe(job, 1000)
+    assert not isinstance(refused.value, NotFound)
 
 
 def test_without_the_run_history_a_run_is_read_without_its_log(jobs: MachineLearning, cloud: LocalCloud) -> None:

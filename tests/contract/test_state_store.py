@@ -42,7 +42,7 @@ def summary(name: str, minute: int, **changes: object) -> Summary:
 def test_an_unknown_record_is_none_and_has_no_history(store: StateStore) -> None:
     assert store.load(KEY) is None
     assert list(store.history(KEY)) == []
-    assert list(store.due(START, 10)) == []
+    assert list(store.watched(START)) == []
     assert store.listed(state=None, repository=None, limit=10, cursor=None) == ([], None)
     assert store.find("a") is None
 
@@ -96,15 +96,29 @@ def test_history_is_complete_and_in_order(store: StateStore) -> None:
     assert list(store.history(KEY)) == [audit(1), audit(2, why="later"), audit(3, evidence="https://e/1"), audit(11)]
 
 
-def test_due_names_records_whose_time_has_come_and_no_others(store: StateStore) -> None:
+def test_watched_names_records_that_were_put_there_before_a_time_and_no_others(store: StateStore) -> None:
     later = START + datetime.timedelta(seconds=1)
-    store.save(Row("now", "image", "1", wake_at=START), [audit(1)])
-    store.save(Row("later", "image", "1", wake_at=later), [audit(1)])
-    etag = store.save(Row("done", "image", "1", wake_at=START), [audit(1)])
-    store.save(Row("done", "image", "2", etag), [audit(2)])
-    assert list(store.due(later, 10)) == ["now"]
-    assert sorted(store.due(later + datetime.timedelta(milliseconds=1), 10)) == ["later", "now"]
-    assert len(list(store.due(later + datetime.timedelta(days=1), 1))) == 1
+    assert list(store.watched(later)) == []
+    store.save(Row("unwatched", "image", "1", wake_at=START), [audit(1)])
+    store.watch("now", START)
+    store.watch("now", START)
+    store.watch("image:reg/app@sha256:ab#1", later)
+    assert [(each.key, each.at) for each in store.watched(later)] == [("now", START)]
+    found = {each.key: each.at for each in store.watched(later + datetime.timedelta(milliseconds=1))}
+    assert found == {"now": START, "image:reg/app@sha256:ab#1": later}
+    assert store.load("now") is None
+
+
+def test_what_was_put_there_again_meanwhile_stays_watched(store: StateStore) -> None:
+    later = START + datetime.timedelta(seconds=1)
+    store.watch("a:1", START)
+    [before] = store.watched(later)
+    store.watch("a:1", START)
+    store.unwatch(before)
+    [now] = store.watched(later)
+    for _ in range(2):
+        store.unwatch(now)
+        assert list(store.watched(later)) == []
 
 
 def test_a_large_record_comes_back_whole(store: StateStore) -> None:

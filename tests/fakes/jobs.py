@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import FakePort, FaultHook, call, healthy
-from tidegate.errors import PermanentError, TransientError
+from tidegate.errors import NotFound, TransientError
 from tidegate.flows.alerts.alert_mail import Mail
 from tidegate.flows.base import Pairs
 from tidegate.flows.jobs.job_facts import JobFacts
@@ -36,7 +36,7 @@ class FakeJobs(FakePort):
     @call
     def describe(self, job: JobRef, log_limit: int) -> JobFacts:
         if job not in self.runs:
-            raise PermanentError(f"run {job}: there is none")
+            raise NotFound(f"run {job}: there is none")
         return dataclasses.replace(self.runs[job], log=self.runs[job].log[-log_limit:])
 
     @call

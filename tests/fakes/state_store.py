@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 from tests.fakes.faults import FakePort, FaultHook, call, healthy
 from tidegate.errors import MalformedEvent, PermanentError, StateConflict
-from tidegate.ports import AuditRow, Row, Summary
+from tidegate.ports import AuditRow, Row, Summary, Watched
 
 _MAX_BODY = 450_000
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 class FakeStore(FakePort):
-    """The port, and its insides to look at: `rows`, `audit`, `entries`."""
+    """The port, and its insides to look at: `rows`, `audit`, `entries`, `watches`."""
 
     port = "StateStore"
 
@@ -26,6 +26,7 @@ class FakeStore(FakePort):
         self.rows: dict[str, Row] = {}
         self.audit: dict[str, dict[int, AuditRow]] = {}
         self.entries: dict[str, Summary] = {}
+        self.watches: dict[str, Watched] = {}
         self._version = 0
 
     @call
@@ -53,9 +54,18 @@ class FakeStore(FakePort):
         return tuple(row for _, row in sorted(self.audit.get(key, {}).items()))
 
     @call
-    def due(self, before: datetime.datetime, limit: int) -> Sequence[str]:
-        waiting = [row.key for row in self.rows.values() if row.wake_at is not None and row.wake_at < before]
-        return sorted(waiting)[:limit]
+    def watch(self, key: str, at: datetime.datetime) -> None:
+        self._version += 1
+        self.watches[key] = Watched(key, at, f'W/"{self._version}"')
+
+    @call
+    def watched(self, before: datetime.datetime) -> Sequence[Watched]:
+        return [each for _, each in sorted(self.watches.items()) if each.at < before]
+
+    @call
+    def unwatch(self, watched: Watched) -> None:
+        if self.watches.get(watched.key) == watched:
+            del self.watches[watched.key]
 
     @call
     def list_entry(self, summary: Summary) -> None:

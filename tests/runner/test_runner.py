@@ -21,7 +21,16 @@ from tidegate.flows.images import image_states as st
 from tidegate.ports import AuditRow, Row
 from tidegate.records import Lease, Record
 from tidegate.references import ImageRef
-from tidegate.runner import BUDGET, CONFLICTS, GIVE_UP_AFTER, LEASE, LONGEST_WAIT, read_work_message, work_message
+from tidegate.runner import (
+    BUDGET,
+    CONFLICTS,
+    FORGOTTEN_AFTER,
+    GIVE_UP_AFTER,
+    LEASE,
+    LONGEST_WAIT,
+    read_work_message,
+    work_message,
+)
 
 GOOD, OTHER = image("good"), image("other")
 
@@ -396,6 +405,57 @@ def test_work_that_nobody_sent_a_message_for_is_found() -> None:
     world.run()
     assert isinstance(world.state(key), st.Promoted)
     assert world.runner.resume() == 0
+
+
+def test_looking_for_forgotten_work_reads_nothing_of_records_that_ended_long_ago() -> None:
+    world = World()
+    pushed(world)
+    world.run()
+    assert world.store.watches
+    world.clock.advance(FORGOTTEN_AFTER.total_seconds() + 1)
+    assert world.runner.resume() == 0
+    assert world.store.watches == {}
+    loaded = world.store.called("load")
+    assert world.runner.resume() == 0
+    assert (world.store.called("load"), len(world.store.rows)) == (loaded, 2)
+
+
+def test_a_record_that_sleeps_is_watched_for_as_long_as_it_does() -> None:
+    world = World(faulty("WorkQueue", "send", Fault.CRASH_BEFORE))
+    teller = dataclasses.replace(
+        world.runner,
+        records=dataclasses.replace(world.runner.records, flows={"told": Teller("told")}, codec=KeptValues()),
+    )
+    with pytest.raises(Crash):
+        teller.deliver("told:x", Nothing())  # asks for something in half a minute
+    for _ in range(3):
+        world.clock.advance(9)
+        assert teller.resume() == 0
+    world.clock.advance(FORGOTTEN_AFTER.total_seconds())
+    assert teller.resume() == 1
+
+
+def test_a_watch_without_a_record_is_forgotten_only_when_nobody_can_write_it_any_more() -> None:
+    world = World(faulty("StateStore", "save", Fault.CRASH_BEFORE))
+    key, event = world.push("training/litter", GOOD, "v1")
+    with pytest.raises(Crash):
+        world.runner.deliver(key, event)
+    world.clock.advance(FORGOTTEN_AFTER.total_seconds() - 1)
+    world.runner.resume()
+    assert list(world.store.watches) == [key]
+    world.clock.advance(2)
+    world.runner.resume()
+    assert world.store.watches == {}
+
+
+def test_no_more_are_woken_at_once_than_asked_for() -> None:
+    world = World(faulty("WorkQueue", "send", Fault.CRASH_BEFORE, 3))
+    for tag in ("v1", "v2", "v3"):
+        key, event = world.push(f"training/{tag}", GOOD, tag)
+        with pytest.raises(Crash):
+            world.runner.deliver(key, event)
+    world.clock.advance(3 * LEASE.total_seconds())
+    assert (world.runner.resume(limit=2), len(world.queue)) == (2, 2)
 
 
 def test_a_message_for_work_that_is_done_does_nothing() -> None:

@@ -53,9 +53,16 @@ class Arm:
         """Give the connections back."""
         self._client.close()
 
-    def get(self, path: str, version: str, what: str, query: Mapping[str, str] | None = None) -> dict[str, Any] | None:
-        """A resource; None: there is none. TransientError: anything else."""
-        with translated(what):
+    def get(
+        self,
+        path: str,
+        version: str,
+        what: str,
+        query: Mapping[str, str] | None = None,
+        on: Mapping[int, Verdict] | None = None,
+    ) -> dict[str, Any] | None:
+        """A resource; None: there is none. TransientError: anything else that `on` does not name."""
+        with translated(what, on):
             answer = self._send("GET", url(path, version, query))
             return None if answer.status_code == 404 else _object(checked(answer))
 
@@ -80,7 +87,7 @@ class Arm:
         """The resources of a list, page by page as they are taken."""
         place = url(path, version, query)
         while place:
-            with translated(what, {404: PermanentError}):
+            with translated(what, {403: PermanentError, 404: PermanentError}):
                 page = _object(checked(self._send("GET", place)))
             yield from page.get("value") or ()
             place = str(page.get("nextLink") or "")

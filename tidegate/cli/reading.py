@@ -31,8 +31,8 @@ def _gate(gate: Fields, _found: Fields) -> Iterator[Line]:
 
 
 def _tags(tags: Sequence[str], found: Fields) -> Iterator[Line]:
-    """What became of each, where that is known."""
-    yield "tags", [_claim(each) for each in found.get("claims", ())] or tags
+    """What became of each, where that is known. A digest that was asked for without a tag is a claim without one."""
+    yield "tags", [_claim(each) for each in found.get("claims", ()) if each["tag"]] or tags
 
 
 def _requests(requests: Sequence[Fields], _found: Fields) -> Iterator[Line]:
@@ -44,8 +44,10 @@ def _override(request: Fields, _found: Fields) -> Iterator[Line]:
 
 
 def _verdict(verdict: Fields, found: Fields) -> Iterator[Line]:
+    run = f" in run {verdict['run']}" if verdict["run"] else ""
+    reason = f": {verdict['reason']}" if verdict["reason"] else ""
     log = f"; its log: tidegate log {found['id']}" if verdict["log"] else ""
-    yield "test", f"{verdict['kind']}, run {verdict['run']}{log}"
+    yield "test", f"{verdict['kind']}{run}{reason}{log}"
 
 
 def _approval(approval: Fields, _found: Fields) -> Iterator[Line]:

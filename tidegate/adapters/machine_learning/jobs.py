@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials import TokenCredential
@@ -24,7 +24,7 @@ from tidegate.adapters.machine_learning.job_resource import JobResource, origin
 from tidegate.adapters.machine_learning.kept_answers import KeptAnswers
 from tidegate.adapters.machine_learning.run_history import RunDetails, RunHistory
 from tidegate.adapters.machine_learning.workspaces import JOB_API
-from tidegate.errors import PermanentError
+from tidegate.errors import NotFound, PermanentError
 from tidegate.flows.base import Pairs
 from tidegate.flows.jobs.job_facts import ENDED, TEST_TAG, JobFacts, Tier
 from tidegate.ports import EndedRun
@@ -33,6 +33,8 @@ from tidegate.settings import Settings
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
+
+_log = logging.getLogger("tidegate.jobs")
 
 _LOOK_BACK = 200
 """Runs that are looked at for the last good one of an experiment; the service cannot filter by experiment."""
@@ -66,19 +68,35 @@ class MachineLearning:
             history.close()
 
     def describe(self, job: JobRef, log_limit: int) -> JobFacts:
-        found = self._arm.get(self._place(job), JOB_API, f"run {job}")
+        found = self._arm.get(self._place(job), JOB_API, f"run {job}", on={403: PermanentError})
         if found is None:
-            raise PermanentError(f"run {job}: there is none")
+            raise NotFound(f"run {job}: there is none")
         read = JobResource(found)
         history = self._history(job.workspace)
         details = history.details(job)
         failed = history.failed_children(job, _CHILDREN) if read.is_pipeline else ()
         logged = history.details(JobRef(job.workspace, failed[0].run)) if failed else details
-        client, compute, environment = self.client(job.workspace), read.compute, read.environment
-        with translated_job(f"run {job}"):
-            tier = self._computes.get((job.workspace, compute), lambda: _tier(client, compute))
-            image = self._environments.get((job.workspace, environment), lambda: _image(client, environment))
-        newest = self._newest.get(job.workspace, lambda: tuple(self._listed(job.workspace, _LOOK_BACK)))
+        client, workspace, compute, environment = (
+            self.client(job.workspace),
+            job.workspace,
+            read.compute,
+            read.environment,
+        )
+        tier: Tier = _if_told(
+            f"compute of run {job}",
+            "",
+            lambda: self._computes.get((workspace, compute), lambda: _tier(client, compute)),
+        )
+        image = _if_told(
+            f"image of run {job}",
+            "",
+            lambda: self._environments.get((workspace, environment), lambda: _image(client, environment)),
+        )
+        newest = _if_told(
+            f"runs of {workspace}",
+            (),
+            lambda: self._newest.get(workspace, lambda: tuple(self._listed(workspace, _LOOK_BACK))),
+        )
         parent = details.parent or read.parent
         return JobFacts(
             job=job,
@@ -158,7 +176,7 @@ class MachineLearning:
     def _history(self, workspace: str) -> RunHistory:
         client = self.client(workspace)
         if workspace not in self._histories:
-            with translated_job(f"workspace {workspace}"):
+            with translated_job(f"workspace {workspace}", refusable=True):
                 found = client.workspaces.get(workspace)
             identity = self._workspace_id(workspace)
             self._histories[workspace] = RunHistory(identity, str(found.discovery_url or ""), self._credential)
@@ -236,6 +254,16 @@ def _last_good(runs: Iterable[JobResource], experiment: str, run: str) -> str:
     good = (each for each in runs if each.name != run and each.experiment == experiment and each.status == "completed")
     newest = max(good, key=lambda each: each.when, default=None)
     return f"{newest.name} ({newest.when:%Y-%m-%d %H:%M} UTC)" if newest else ""
+
+
+def _if_told[T](what: str, otherwise: T, ask: Callable[[], T]) -> T:
+    """What only explains a run: an alert goes out without it rather than not at all."""
+    try:
+        with translated_job(what, refusable=True):
+            return ask()
+    except PermanentError as refusal:
+        _log.warning("%s", refusal)
+        return otherwise
 
 
 def _seconds(details: RunDetails) -> int:

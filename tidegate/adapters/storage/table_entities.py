@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tidegate.errors import PermanentError
-from tidegate.ports import AuditRow, Row, Summary
+from tidegate.ports import AuditRow, Row, Summary, Watched
 
 type Entity = Mapping[str, Any]
 
@@ -19,6 +19,9 @@ RECORD = "record"
 """Row key of a record in its partition."""
 POINTER = "pointer"
 """Row key of what leads from an id to its entry in the list."""
+
+WATCHED = "watched-"
+"""How the partitions of the records that may have something to do begin: 256, since one takes 2,000 writes a second."""
 
 _PROPERTY = 32_000
 """UTF-16 units of one property; the service takes 32 Ki (64 KiB)."""
@@ -70,6 +73,19 @@ def row(entity: Entity) -> Row:
 def etag(entity: Entity) -> str:
     """The version that the service gave with a stored entity."""
     return str(entity.metadata["etag"])  # type: ignore[attr-defined]  # a TableEntity, typed as a Mapping
+
+
+def watched_place(key: str) -> Place:
+    name = partition_of(key)
+    return f"{WATCHED}{name[:2]}", name
+
+
+def watched_entity(key: str, at: datetime.datetime) -> Entity:
+    return dict(zip(("PartitionKey", "RowKey"), watched_place(key), strict=True)) | {"key": key, "at": at}
+
+
+def watched(entity: Entity) -> Watched:
+    return Watched(str(entity["key"]), _time(entity["at"]), etag(entity))
 
 
 def audit_entity(key: str, row: AuditRow) -> Entity:

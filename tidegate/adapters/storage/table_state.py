@@ -5,6 +5,8 @@ Table `<prefix>state`, one partition a record (sha256 of its key, because keys h
     RowKey record            key, flow, wake_at, body0, body1, ...
     RowKey audit-00000001    one transition; written in the same transaction as the record
 
+and the partitions `watched-..`, a row for each record that may have something to do, so that finding them never reads the others.
+
 Table `<prefix>list`, one partition a day, so that none grows without end:
 
     t<inverted day>, <inverted time>-<id>    one entry; the order of the keys is the order of the list, newest first
@@ -29,7 +31,7 @@ from azure.data.tables import TableClient, TableErrorCode, TableServiceClient, U
 from tidegate.adapters.azure_calls import translated
 from tidegate.adapters.storage import table_entities as entities
 from tidegate.errors import MalformedEvent, StateConflict, TransientError
-from tidegate.ports import AuditRow, Row, Summary
+from tidegate.ports import AuditRow, Row, Summary, Watched
 
 _CONFLICTS = {404: StateConflict, 409: StateConflict, 412: StateConflict}  # 404: the record to replace is gone
 _MAX_EMPTY_PAGES = 10
@@ -61,15 +63,20 @@ class TableState:
             return [entities.audit_row(each) for each in query]
         return []
 
-    def due(self, before: datetime.datetime, limit: int) -> Iterable[str]:
-        query = self._states.query_entities("wake_at lt @before", parameters={"before": before}, select=["key"])
-        keys: list[str] = []
-        with _reading("records that are due"):
-            for entity in query:
-                keys.append(str(entity["key"]))
-                if len(keys) >= limit:
-                    break
-        return keys
+    def watch(self, key: str, at: datetime.datetime) -> None:
+        entity = entities.watched_entity(key, at)
+        _written(self._states, lambda: self._states.upsert_entity(entity, UpdateMode.REPLACE), f"watch of {key}")
+
+    def watched(self, before: datetime.datetime) -> Iterable[Watched]:
+        rows = "PartitionKey ge 'watched-' and PartitionKey lt 'watched.' and at lt @before"
+        query = self._states.query_entities(rows, parameters={"before": before})
+        with _reading("watched records"):
+            yield from map(entities.watched, query)
+
+    def unwatch(self, watched: Watched) -> None:
+        partition, row = entities.watched_place(watched.key)
+        with contextlib.suppress(StateConflict), translated(f"watch of {watched.key}", _CONFLICTS):
+            self._states.delete_entity(partition, row, etag=watched.etag, match_condition=MatchConditions.IfNotModified)
 
     def list_entry(self, summary: Summary) -> None:
         """An entry older than the stored one is dropped, so a late one never hides a newer one."""

@@ -17,7 +17,7 @@ _WHY: Mapping[Cause, str] = {
     "image": "its image could not be pulled",
     "data": "it could not read its data",
     "code": "its code failed",
-    "unknown": "no rule knows why",
+    "unknown": "the cause is not known",
 }
 _NEXT_STEPS: Mapping[Cause, str] = {
     "eviction": "All resubmissions are used up. Submit it again when capacity is back, or on a dedicated compute.",
@@ -36,6 +36,12 @@ _NOT_OURS = (
 )
 
 
+_NOT_READ = (
+    "Open the run in the studio. Mend what the reason names: the app reads runs, computes and environments by its role on the "
+    "workspace (infra/data/roles.json)."
+)
+
+
 def job_alert(
     facts: JobFacts, diagnosis: Diagnosis, identity: str, subject: str, route: str, at: datetime.datetime
 ) -> Alert:
@@ -49,7 +55,7 @@ def job_alert(
         severity="warning" if facts.status == "canceled" else "error",
         title=f"{facts.experiment or facts.job.workspace}: {name} {facts.status}, {_WHY[diagnosis.cause]}",
         why=diagnosis.line,
-        todo=_NOT_OURS if diagnosis.cause == "eviction" and not facts.can_resubmit else _NEXT_STEPS[diagnosis.cause],
+        todo=_todo(facts, diagnosis.cause),
         route=route,
         at=at,
         facts=_facts(facts, diagnosis),
@@ -58,6 +64,12 @@ def job_alert(
         log_name=facts.log_name,
         record=str(facts.job) if facts.can_resubmit else "",
     )
+
+
+def _todo(facts: JobFacts, cause: Cause) -> str:
+    if not facts.is_read:
+        return _NOT_READ
+    return _NOT_OURS if cause == "eviction" and not facts.can_resubmit else _NEXT_STEPS[cause]
 
 
 def _facts(facts: JobFacts, diagnosis: Diagnosis) -> Pairs:

@@ -74,6 +74,8 @@ class JobFacts:
     log_name: str = ""
     """Where the end of its log is kept among the evidence."""
     tags: Pairs = ()
+    is_read: bool = True
+    """False: the workspace did not tell; only the run's name and its experiment are known."""
     can_resubmit: bool = False
     """Whether it is a command or a pipeline of its own, which can be submitted again as it is."""
 

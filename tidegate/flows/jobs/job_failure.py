@@ -39,6 +39,7 @@ from tidegate.flows.jobs.job_messages import (
     ResubmitRun,
     RunDescribed,
     RunEnded,
+    RunMissing,
     RunResubmitted,
 )
 from tidegate.references import JobRef
@@ -104,6 +105,8 @@ class Disregarded:
     job: JobRef
     reason: str
     attempt: int
+    may_fail: bool = False
+    """Whether it had not ended, or was not there yet: who says later that it failed is believed, and it is read again."""
 
 
 type State = NotFailed | Describing | Resubmitting | Resubmitted | Alerted | Disregarded
@@ -145,9 +148,14 @@ class JobFailure(Flow[State, Event, Command]):
 
     def _ended(self, state: State, event: RunEnded) -> Step:
         concerns_us = event.status in FAILED or (event.status in CANCELED and self.policy.canceled)
-        if not isinstance(state, NotFailed) or not concerns_us:
-            return Decision(state)
-        return Decision(Describing(event.job, event.experiment, event.at, 1), (DescribeRun(event.job, 1),))
+        match state:
+            case NotFailed() if concerns_us:
+                attempt = 1
+            case Disregarded(attempt=last, may_fail=True) if concerns_us:
+                attempt = last + 1
+            case _:
+                return Decision(state)
+        return Decision(Describing(event.job, event.experiment, event.at, attempt), (DescribeRun(event.job, attempt),))
 
     def _answered(self, state: State, event: Answer) -> Step:
         match state:
@@ -162,10 +170,10 @@ class JobFailure(Flow[State, Event, Command]):
         match event:
             case RunDescribed(facts=facts):
                 return self._read(state, dataclasses.replace(facts, experiment=facts.experiment or state.experiment))
-            case CommandRefused(reason=reason):  # a run that nobody knows cannot have failed
-                return Decision(Disregarded(state.job, reason, state.attempt + 1))
-            case CommandErrored(reason=reason):
-                facts = JobFacts(state.job, "failed", state.experiment)
+            case RunMissing():  # a run that nobody knows cannot have failed
+                return Decision(Disregarded(state.job, "there is no such run", state.attempt + 1, may_fail=True))
+            case CommandRefused(reason=reason) | CommandErrored(reason=reason):
+                facts = JobFacts(state.job, "failed", state.experiment, is_read=False)
                 return self._alert(state, facts, Diagnosis("unknown", "", f"it could not be read: {reason}"))
             case _:
                 return Decision(state)
@@ -175,7 +183,8 @@ class JobFailure(Flow[State, Event, Command]):
             again = dataclasses.replace(state, attempt=state.attempt + 1, looks=state.looks + 1)
             return Decision(again, (After(30, DescribeRun(state.job, again.attempt)),))
         if facts.status not in FAILED | (CANCELED if self.policy.canceled else frozenset()):
-            return Decision(Disregarded(state.job, f"it is {facts.status}", state.attempt + 1))
+            may_fail = facts.status not in ENDED
+            return Decision(Disregarded(state.job, f"it is {facts.status}", state.attempt + 1, may_fail))
         if facts.tag(TEST_TAG):
             return Decision(Disregarded(state.job, "the test of an image", state.attempt + 1))
         diagnosis = self._diagnosis(facts)
@@ -281,6 +290,8 @@ class JobFailure(Flow[State, Event, Command]):
                 return None if isinstance(after, Describing) else Explanation("tidegate", _why(after), facts.log_name)
             case RunResubmitted(name=name):
                 return Explanation("tidegate", f"as {name}")
+            case RunMissing():
+                return Explanation("tidegate", "there is no such run")
             case CommandRefused(reason=reason) | CommandErrored(reason=reason):
                 return Explanation("tidegate", reason)
             case _:

@@ -31,6 +31,14 @@ class RunDescribed:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RunMissing:
+    """The workspace knows no such run."""
+
+    attempt: int
+    at: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RunResubmitted:
     """Its successor was submitted, or had been."""
 
@@ -47,7 +55,7 @@ class ResubmitRequested:
     at: datetime.datetime
 
 
-type Answer = RunDescribed | RunResubmitted | CommandRefused | CommandErrored
+type Answer = RunDescribed | RunMissing | RunResubmitted | CommandRefused | CommandErrored
 type Event = RunEnded | ResubmitRequested | Answer
 
 
