@@ -2,7 +2,7 @@
 
 import { html, render, useCallback, useEffect, useRef, useState } from "./preact.mjs";
 import * as address from "./address.mjs";
-import { Refusal, call, key, setKey } from "./api.mjs";
+import { call, hasSignIn, key, refusals, setKey } from "./api.mjs";
 import { Story } from "./story.mjs";
 import { ago, mood, short, spoken } from "./words.mjs";
 
@@ -48,13 +48,16 @@ const LISTS = {
   },
 };
 
+/** What somebody has to look at: title, list, state; ten of each are shown. */
 const INBOX = [
-  ["Waiting for an approval", "models", "/deliveries?state=AwaitingApproval&limit=20"],
-  ["Models that were not delivered", "models", "/deliveries?state=Rejected&limit=10"],
-  ["Models that were rolled back", "models", "/deliveries?state=RolledBack&limit=10"],
-  ["Images that were rejected", "images", "/promotions?state=Rejected&limit=10"],
-  ["Images without an answer", "images", "/promotions?state=Errored&limit=10"],
-  ["Events nobody could take", "letters", "/dead-letters?limit=10"],
+  ["Waiting for an approval", "models", "AwaitingApproval"],
+  ["Models without an answer", "models", "Errored"],
+  ["Models that failed", "models", "Failed"],
+  ["Models that were rolled back", "models", "RolledBack"],
+  ["Models that were rejected", "models", "Rejected"],
+  ["Images without an answer", "images", "Errored"],
+  ["Images that were rejected", "images", "Rejected"],
+  ["Events nobody could take", "letters", ""],
 ];
 
 function Badge({ state }) {
@@ -90,7 +93,6 @@ const anyBusy = (page) => (page.items ?? []).some((row) => row.state && mood(row
 function Trouble({ look }) {
   const { error, value, at } = look;
   if (!error) return null;
-  if (error instanceof Refusal && error.status === 401) return null; // the sign-in form says it
   const stale = value !== undefined ? html` What is shown is of ${new Date(at).toLocaleTimeString()}.` : "";
   return html`<p role="alert" class="trouble">${error.message}${stale} <button type="button" onClick=${look.look}>Try again</button></p>`;
 }
@@ -121,10 +123,8 @@ function Link({ to, go, current, children }) {
 
 function List({ place, go }) {
   const list = LISTS[place.view];
-  const [limit, setLimit] = useState(50);
-  const query = { limit };
-  for (const name of Object.keys(list.filters)) if (place[name]) query[name] = place[name];
-  const look = useLook(`${list.path}${address.write(query)}`, anyBusy);
+  const query = Object.fromEntries(Object.keys(list.filters).filter((name) => place[name]).map((name) => [name, place[name]]));
+  const look = useLook(`${list.path}${address.write({ limit: 50, ...query })}`, anyBusy);
   const filtered = Object.keys(list.filters).filter((name) => place[name]);
   const change = (name, value) => go({ ...place, [name]: value }, { replace: true });
   return html`<section aria-labelledby="heading">
@@ -142,51 +142,69 @@ function List({ place, go }) {
       : look.value.items.length ? html`<${Rows} kind=${place.view} rows=${look.value.items} go=${go} />`
       : html`<p class="empty">${list.empty}${filtered.length ? html` with ${filtered.map((name) => `${name} ${place[name]}`).join(" and ")}. <button
           type="button" onClick=${() => go({ view: place.view })}>Show all</button>` : "."}</p>`}
-    ${look.value?.next && (limit < 200
-      ? html`<p><button type="button" onClick=${() => setLimit(200)}>Show more</button></p>`
-      : html`<p>There are more; narrow them down above.</p>`)}
+    ${look.value?.next && html`<${More} key=${address.write(query)} view=${place.view} query=${query} from=${look.value.next} go=${go} />`}
   </section>`;
 }
 
-function Part({ title, kind, wanted, go, tell }) {
-  const look = useLook(wanted, anyBusy);
+/** The pages after the first: fetched when they are asked for, and not looked at again. */
+function More({ view, query, from, go }) {
+  const [seen, setSeen] = useState({ rows: [], next: from, error: "" });
+  const more = async () => {
+    try {
+      const page = await call(`${LISTS[view].path}${address.write({ limit: 50, ...query, cursor: seen.next })}`);
+      setSeen({ rows: [...seen.rows, ...page.items], next: page.next, error: "" });
+    } catch (error) {
+      setSeen({ ...seen, error: error.message });
+    }
+  };
+  return html`${seen.rows.length > 0 && html`<${Rows} kind=${view} rows=${seen.rows} go=${go} />`}
+    ${seen.error && html`<p role="alert" class="trouble">${seen.error}</p>`}
+    ${seen.next && html`<p><button type="button" onClick=${more}>Show more</button></p>`}`;
+}
+
+function Part({ title, kind, state, go, tell }) {
+  const look = useLook(`${LISTS[kind].path}${address.write({ state, limit: 10 })}`, anyBusy);
   const count = look.value?.items.length;
-  useEffect(() => { if (count !== undefined) tell(wanted, count); }, [count]);
+  useEffect(() => { if (count !== undefined) tell(title, count); }, [count]);
   if (!count) return html`<${Trouble} look=${look} />`;
-  return html`<section><h2>${title} <span class="count">${count}${look.value.next ? "+" : ""}</span></h2>
+  return html`<section><h2><${Link} to=${{ view: kind, state }} go=${go}>${title}<//> <span class="count">${count}${look.value.next ? "+" : ""}</span></h2>
     <${Trouble} look=${look} /><${Rows} kind=${kind} rows=${look.value.items} go=${go} /></section>`;
 }
 
 function Inbox({ go }) {
   const [counts, setCounts] = useState({});
-  const tell = (wanted, count) => setCounts((old) => ({ ...old, [wanted]: count }));
-  const known = INBOX.every(([, , wanted]) => wanted in counts);
+  const tell = (title, count) => setCounts((old) => ({ ...old, [title]: count }));
+  const known = INBOX.every(([title]) => title in counts);
   const nothing = known && Object.values(counts).every((count) => count === 0);
   return html`<h1>Inbox</h1>
     ${nothing && html`<p class="empty">Nothing waits for anybody.</p>`}
-    ${INBOX.map(([title, kind, wanted]) => html`<${Part} key=${wanted} title=${title} kind=${kind} wanted=${wanted} go=${go} tell=${tell} />`)}`;
+    ${INBOX.map(([title, kind, state]) => html`<${Part} key=${title} title=${title} kind=${kind} state=${state} go=${go} tell=${tell} />`)}`;
 }
 
-function SignIn({ done }) {
+function SignIn({ why, done }) {
   const [text, setText] = useState("");
+  const [offered, setOffered] = useState(false);
+  useEffect(() => { hasSignIn().then(setOffered); }, []);
   const submit = (event) => {
     event.preventDefault();
     setKey(text.trim());
     done();
   };
+  const back = encodeURIComponent(location.pathname + location.search);
   return html`<form class="signin" onSubmit=${submit}>
     <h1>Who are you?</h1>
-    <p>Sign in where the app has a sign-in, or use an API key. The key stays in this tab.</p>
-    ${key() && html`<p role="alert" class="trouble">That key is not known here.</p>`}
-    <label>API key <input type="password" autocomplete="off" required value=${text} onInput=${(event) => setText(event.target.value)} /></label>
-    <button>Use this key</button> <a href="/.auth/login/aad?post_login_redirect_uri=/api/console">Sign in with Entra</a>
+    ${key() && html`<p role="alert" class="trouble">${why}</p>`}
+    ${offered && html`<p><a href=${`/.auth/login/aad?post_login_redirect_uri=${back}`}>Sign in with Entra</a>, or show a key:</p>`}
+    <label>API key or access token <input type="password" autocomplete="off" required value=${text} onInput=${(event) => setText(event.target.value)} /></label>
+    <p>It stays in this tab, and is gone when the tab is closed.</p>
+    <button>Sign in</button>
   </form>`;
 }
 
 function Console() {
   const [place, setPlace] = useState(() => address.read(location.search));
   const [who, setWho] = useState(0);
-  const [refused, setRefused] = useState(false);
+  const [refused, setRefused] = useState("");
   const go = useCallback((to, { replace = false } = {}) => {
     history[replace ? "replaceState" : "pushState"](null, "", `${location.pathname}${address.write(to)}`);
     setPlace(to);
@@ -201,22 +219,26 @@ function Console() {
       }
       if (event.key === "Escape" && address.read(location.search).id) history.back();
     };
+    const refuse = (event) => setRefused(event.detail);
     addEventListener("popstate", back);
     addEventListener("keydown", keys);
-    return () => { removeEventListener("popstate", back); removeEventListener("keydown", keys); };
+    refusals.addEventListener("refused", refuse);
+    return () => {
+      removeEventListener("popstate", back);
+      removeEventListener("keydown", keys);
+      refusals.removeEventListener("refused", refuse);
+    };
   }, []);
-  useEffect(() => {
-    call("/promotions?limit=1").then(() => setRefused(false), (error) => setRefused(error.status === 401));
-  }, [who]);
+  const again = () => { setRefused(""); setWho(who + 1); };
   const view = place.view in VIEWS ? place.view : "inbox";
   useEffect(() => { document.title = place.id ? `${VIEWS[view]}: ${place.id} – Tidegate` : `${VIEWS[view]} – Tidegate`; }, [view, place.id]);
   return html`<header><strong>Tidegate</strong>
     <nav aria-label="Views">${Object.entries(VIEWS).map(([name, title]) => html`<${Link}
       to=${{ view: name }} go=${go} current=${name === view}>${title}<//>`)}</nav>
-    ${key() && html`<button type="button" class="quiet" onClick=${() => { setKey(""); setWho(who + 1); }}>Forget the key</button>`}
+    ${key() && html`<button type="button" class="quiet" onClick=${() => { setKey(""); again(); }}>Sign out</button>`}
   </header>
-  <main key=${who}>${refused ? html`<${SignIn} done=${() => setWho(who + 1)} />`
-    : place.id ? html`<${Story} key=${place.id} kind=${view} id=${place.id} go=${go} useLook=${useLook} Trouble=${Trouble} Badge=${Badge} />`
+  <main key=${who}>${refused ? html`<${SignIn} why=${refused} done=${again} />`
+    : place.id && view in LISTS ? html`<${Story} key=${place.id} kind=${view} id=${place.id} go=${go} useLook=${useLook} Trouble=${Trouble} Badge=${Badge} />`
     : view === "inbox" ? html`<${Inbox} go=${go} />`
     : html`<${List} key=${view} place=${{ ...place, view }} go=${go} />`}</main>`;
 }

@@ -2,8 +2,10 @@
 
 import { html, useEffect, useRef, useState } from "./preact.mjs";
 import { call, path } from "./api.mjs";
-import { ago, mood, short, size, spoken } from "./words.mjs";
+import { clock, mood, short, size, spoken } from "./words.mjs";
 
+const EAGER = 60000; // milliseconds after something was asked for in which it is looked at often
+const TITLES = { images: "Image", models: "Model", letters: "Event" };
 const PATHS = { images: "promotions", models: "deliveries", letters: "dead-letters" };
 
 /** A question before anything is done: says what follows, and wants the reason that is kept. */
@@ -19,7 +21,8 @@ function Ask({ action, close, done }) {
     setError("");
     try {
       await call(action.path, action.wantsReason === false ? {} : { ...action.body, reason: reason.trim() });
-      done();
+      done(action);
+      dialog.current.close(); // gives the focus back, which taking the dialog away does not
     } catch (problem) {
       setError(problem.message);
       setSending(false);
@@ -47,7 +50,7 @@ function History({ rows }) {
   return html`<h2>History</h2><div class="scroll"><table>
     <thead><tr>${["When", "Who", "What", "From", "To", "Why"].map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
     <tbody>${[...rows].reverse().map((row) => html`<tr key=${row.sequence}>
-      <td data-label="When"><time datetime=${row.at} title=${row.at}>${ago(row.at)}</time></td><td data-label="Who">${row.who}</td>
+      <td data-label="When"><time datetime=${row.at} title=${row.at}>${clock(row.at)}</time></td><td data-label="Who">${row.who}</td>
       <td data-label="What">${spoken(row.what)}</td><td data-label="From">${spoken(row.before)}</td><td data-label="To">${spoken(row.after)}</td>
       <td data-label="Why">${row.why}</td></tr>`)}</tbody></table></div>`;
 }
@@ -65,11 +68,18 @@ function Log({ id }) {
     : html`<h2>Log of its test</h2><pre tabindex="0">${log}</pre>`;
 }
 
+/** What became of each; a digest that was asked for without a tag is a claim without one. */
+function tags(found) {
+  const claims = (found.claims ?? []).filter((each) => each.tag);
+  return claims.map((each) => `${each.tag} (${each.status}${each.detail ? `: ${each.detail}` : ""})`).join(", ") || found.tags.join(", ");
+}
+
 function Image({ found }) {
   const verdict = found.verdict;
   return html`<${Facts} rows=${[
-    ["Digest", html`<code>${found.digest}</code>`], ["Tags", found.tags.join(", ")], ["Gate", found.gate && `${found.gate.name}`],
-    ["Verdict", verdict && `${verdict.kind}${verdict.reason ? `: ${verdict.reason}` : ""}`], ["Reason", found.reason],
+    ["Digest", html`<code>${found.digest}</code>`], ["Tags", tags(found)], ["Gate", found.gate?.name],
+    ["Test", verdict && `${verdict.kind}${verdict.reason ? `: ${verdict.reason}` : ""}`], ["Reason", found.reason],
+    ["Asked by", (found.requests ?? []).map((each) => `${each.who}: ${each.why}`).join("; ")], ["Override", found.override && `by ${found.override.who}: ${found.override.why}`],
     ["Record", found.record && html`<code>${short(found.record)}</code>`], ["Trace", found.trace && html`<code>${found.trace}</code>`],
   ]} />${verdict?.log && html`<${Log} id=${found.id} />`}`;
 }
@@ -81,12 +91,13 @@ function Weights({ weights }) {
   return html`<ul class="weights">${part(weights.live, "to")}${part(weights.mirror, "mirrored to")}</ul>`;
 }
 
-function Stage({ stage }) {
+function Stage({ stage, ended }) {
   const end = stage.endpoint;
-  return html`<li class="stage ${stage.state}"><h3>${stage.name} <span class="badge ${stage.state === "passed" ? "good" : stage.state === "current" ? "busy" : "quiet"}">${stage.state}</span></h3>
+  const [kind, words] = { passed: ["good", "passed"], current: ended ? ["bad", "ended here"] : ["busy", "current"] }[stage.state] ?? ["quiet", stage.state];
+  return html`<li class="stage ${stage.state}"><h3>${stage.name} <span class="badge ${kind}">${words}</span></h3>
     <${Facts} rows=${[
       ["Endpoint", `${stage.target.endpoint} (${stage.target.kind}) in ${stage.target.workspace}`],
-      ["Serves", end?.champion], ["Comes", end?.challenger], ["Traffic", end?.weights && html`<${Weights} weights=${end.weights} />`],
+      ["Now", end && `${spoken(end.state)}${end.reason ? `: ${end.reason}` : ""}`], ["Serves", end?.champion], ["Comes", end?.challenger], ["Traffic", end?.weights && html`<${Weights} weights=${end.weights} />`],
       ["Held", end?.held && `by ${end.held.who}: ${end.held.why}`], ["Waits", end?.waiting],
       ["Needs", stage.needs && `${stage.needs.quorum} of ${stage.needs.roles.join(", ")}`],
       ["Approved by", stage.approvals.map((each) => `${each.who}: ${each.why}`).join("; ")], ["Result", stage.reason], ["Fault", end?.fault],
@@ -94,8 +105,9 @@ function Stage({ stage }) {
 }
 
 function Model({ found }) {
-  const facts = found.facts;
+  const { facts, approval } = found;
   return html`<${Facts} rows=${[
+    ["Waits for", approval && `${approval.quorum} of ${approval.roles.join(" or ")} for ${approval.stage}, until ${clock(approval.expires)}; without an answer it is rejected`],
     ["Workspace", found.workspace], ["Gate", found.gate?.name], ["Reason", found.reason], ["In production before", found.champion],
     ["Metrics", facts && Object.entries(facts.metrics).map(([name, value]) => `${name} ${value}`).join(", ")],
     ["Artefact", facts?.artefact.sha256 && html`<code>${short(facts.artefact.sha256)}</code> ${size(facts.artefact.size)} in ${facts.artefact.files} files`],
@@ -103,15 +115,15 @@ function Model({ found }) {
     ["Served by", facts?.serving_image && html`<code>${facts.serving_image}</code>`], ["Registered by", facts?.registered_by],
     ["Evidence", found.evidence && html`<code>${short(found.evidence)}</code>`], ["Trace", found.trace && html`<code>${found.trace}</code>`],
   ]} />
-  ${found.stages.length > 0 && html`<h2>Stages</h2><ol class="stages">${found.stages.map((stage) => html`<${Stage} key=${stage.name} stage=${stage} />`)}</ol>`}`;
+  ${found.stages.length > 0 && html`<h2>Stages</h2><ol class="stages">${found.stages.map((stage) => html`<${Stage} key=${stage.name} stage=${stage} ended=${mood(found.state) !== "busy"} />`)}</ol>`}`;
 }
 
 function Letter({ found }) {
-  return html`<${Facts} rows=${[["Came", found.at], ["Reason", found.reason]]} /><h2>As it came</h2><pre tabindex="0">${found.body}</pre>`;
+  return html`<${Facts} rows=${[["Came", clock(found.at)], ["Reason", found.reason]]} /><h2>As it came</h2><pre tabindex="0">${found.body}</pre>`;
 }
 
 /** What can be done, each with the words that are asked before. */
-function actions(kind, found) {
+export function actions(kind, found) {
   if (kind === "letters") {
     return [{ label: "Replay", title: "Let it come in once more?", words: "It leaves this list when it is taken.", path: `${path("dead-letters", found.id)}/replay`, wantsReason: false }];
   }
@@ -125,16 +137,17 @@ function actions(kind, found) {
     }];
   }
   const at = path("deliveries", found.id);
+  const name = `${found.model}:${found.version}`;
   const offered = [];
   if (found.approval) {
-    const who = `${found.model}:${found.version} for ${found.approval.stage}`;
+    const who = `${name} for ${found.approval.stage}`;
     offered.push({ label: "Approve", title: `Approve ${who}?`, words: `Your yes is bound to the evidence ${short(found.evidence)}: if the model changes, it is void.`, path: `${at}/approve`, body: { evidence: found.evidence } });
   }
   if (found.state !== "Rejected" && found.state !== "Ignored") {
     offered.push({ label: "Reject", grave: true, title: "Reject this version?", words: "It is blocked everywhere; where it serves, the last good one is put back.", path: `${at}/reject`, body: {} });
   }
   const ends = found.stages.filter((stage) => stage.endpoint);
-  if (ends.some((stage) => stage.endpoint.champion)) {
+  if (ends.some(({ endpoint }) => endpoint.champion === name || endpoint.challenger === name)) {
     offered.push({ label: "Roll back", grave: true, title: "Roll back?", words: "The last good version gets all traffic, and the endpoints are held until they are released.", path: `${at}/rollback`, body: {} });
   }
   if (ends.some((stage) => !stage.endpoint.held)) {
@@ -147,25 +160,29 @@ function actions(kind, found) {
 }
 
 export function Story({ kind, id, go, useLook, Trouble, Badge }) {
-  const wanted = kind === "letters" ? "/dead-letters?limit=200" : path(PATHS[kind] ?? "promotions", id);
-  const look = useLook(wanted, (value) => value.state !== undefined && mood(value.state) === "busy");
+  const wanted = kind === "letters" ? "/dead-letters?limit=200" : path(PATHS[kind], id);
   const [action, setAction] = useState(null);
+  const [asked, setAsked] = useState(null);
+  const look = useLook(wanted, (value) => (value.state !== undefined && mood(value.state) === "busy") || (asked !== null && Date.now() - asked.at < EAGER));
+  const done = (which) => { setAsked({ label: which.label, at: Date.now() }); look.look(); };
+  const notice = html`<p role="status" class="notice">${asked && `${asked.label}: asked for at ${clock(asked.at)}. What comes of it shows here.`}</p>`;
   const found = kind === "letters" ? look.value?.items.find((each) => each.id === id) : look.value;
   const back = html`<p><a href=${`?view=${kind}`} onClick=${(event) => { event.preventDefault(); go({ view: kind }); }}>← All</a></p>`;
   if (!found) {
     const gone = look.value !== undefined && kind === "letters";
-    return html`${back}<${Trouble} look=${look} />${gone ? html`<p class="empty">It is not here any more.</p>` : !look.error && html`<p class="wait">Loading…</p>`}`;
+    return html`${back}<h1>${TITLES[kind]} ${short(id)}</h1>${asked && notice}<${Trouble} look=${look} />
+      ${gone ? html`<p class="empty">It is not here${asked ? " any more: it was taken" : ""}.</p>` : !look.error && html`<p class="wait">Loading…</p>`}`;
   }
   const name = kind === "images" ? `${found.repository}${found.tags.length ? `:${found.tags[0]}` : ""}` : kind === "models" ? `${found.model}:${found.version}` : `Event ${short(id)}`;
   const View = { images: Image, models: Model, letters: Letter }[kind];
   const offered = actions(kind, found);
   return html`${back}<article>
     <h1>${name} ${found.state && html`<${Badge} state=${found.state} />`}</h1>
-    <${Trouble} look=${look} />
+    <${Trouble} look=${look} />${notice}
     ${offered.length > 0 && html`<p class="buttons">${offered.map((each) => html`<button type="button" class=${each.grave ? "grave" : ""}
       onClick=${() => setAction(each)}>${each.label}</button>`)}</p>`}
     <${View} found=${found} />
     ${found.history && html`<${History} rows=${found.history} />`}
-    ${action && html`<${Ask} action=${action} close=${() => setAction(null)} done=${() => { setAction(null); look.look(); }} />`}
+    ${action && html`<${Ask} action=${action} close=${() => setAction(null)} done=${done} />`}
   </article>`;
 }

@@ -26,6 +26,14 @@ export function ago(time, now = Date.now()) {
   return `${seconds} s ago`;
 }
 
+/** A moment as a clock here shows it, with the day where it was not today. */
+export function clock(time, now = new Date()) {
+  const then = new Date(time);
+  if (Number.isNaN(then.getTime())) return "";
+  const hours = then.toLocaleTimeString("en-GB");
+  return then.toDateString() === now.toDateString() ? hours : `${then.toLocaleDateString("en-CA")} ${hours}`;
+}
+
 /** "sha256:0123..." -> its first digits. */
 export const short = (digest) => String(digest ?? "").replace(/^sha256:/, "").slice(0, 12);
 

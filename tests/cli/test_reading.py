@@ -28,10 +28,11 @@ PROMOTION: dict[str, Any] = {
     "claims": [
         {"tag": "v1", "order": AT, "status": "placed", "detail": "", "announced": True},
         {"tag": "v2", "order": AT, "status": "refused", "detail": "it names another digest", "announced": True},
+        {"tag": "", "order": AT, "status": "placed", "detail": "", "announced": True},
     ],
     "requests": [WORD],
     "override": {**WORD, "who": "ops", "why": "hotfix"},
-    "verdict": {"kind": "passed", "run": "ca1", "started": AT, "finished": AT, "log": "http://x/y", "log_sha256": "b"},
+    "verdict": {"kind": "failed", "run": "ca1", "finished": AT, "log": "http://x/y", "reason": "exit status 1"},
     "record": "sha256:" + "c" * 64,
     "history": [{"sequence": 1, "at": AT, "who": "w", "what": "ImagePushed", "before": "Unseen", "after": "Testing"}],
 }
@@ -88,7 +89,7 @@ DELIVERY: dict[str, Any] = {
                 "gate:          training (5ba120d71731)",
                 f"asked by:      a push to staging, {AT}: pushed as v1",
                 f"override:      ops, {AT}: hotfix",
-                f"test:          passed, run ca1; its log: tidegate log {ID}",
+                f"test:          failed in run ca1: exit status 1; its log: tidegate log {ID}",
             ],
         ),
         (
