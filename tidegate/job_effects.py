@@ -104,7 +104,7 @@ class JobEffects:
             case _:
                 raise TypeError(f"{type(command).__name__} is not a command of any flow")
 
-    def _described(self, job: JobRef, attempt: int) -> jobs.RunDescribed | jobs.RunMissing:
+    def _described(self, job: JobRef, attempt: int) -> object:
         try:
             facts = self._kept(self._with_image(self.jobs.describe(job, LOG_LIMIT)))
         except NotFound:
@@ -118,7 +118,11 @@ class JobEffects:
             return dataclasses.replace(facts, in_healthy="elsewhere" if ".azurecr.io/" in facts.image else "")
         if named["registry"] != self.healthy:
             return dataclasses.replace(facts, in_healthy="elsewhere")
-        there = self.registry.exists(ImageRef(named["registry"], named["repository"], named["digest"]))
+        try:
+            there = self.registry.exists(ImageRef(named["registry"], named["repository"], named["digest"]))
+        except (PermanentError, TransientError) as error:  # no alert waits for a registry that does not answer
+            _log.warning("%s", json.dumps({"unknown": facts.image[:300], "reason": str(error)}))
+            return facts
         return dataclasses.replace(facts, in_healthy="yes" if there else "no")
 
     def _kept(self, facts: JobFacts) -> JobFacts:

@@ -46,6 +46,7 @@ JOB_STATES: dict[str, Any] = {
     "alerted-pipeline": job_failure.Alerted(MIXED, WHY, NOW, 2),
     "alerted-other-kind": job_failure.Alerted(dataclasses.replace(CODE, can_resubmit=False), WHY, NOW, 2),
     "disregarded": job_failure.Disregarded(JOB, "known noise", 2),
+    "disregarded-for-now": job_failure.Disregarded(JOB, "it is running", 11, may_fail=True),
 }
 
 
@@ -69,6 +70,7 @@ def job_events(attempt: int) -> dict[str, Any]:
         **{f"ended-{status}": jobs.RunEnded(JOB, status, "exp", NOW) for status in ("failed", "canceled", "completed")},
         "requested": jobs.ResubmitRequested("a person", LATER),
         **{f"described-{name}": jobs.RunDescribed(attempt, facts, LATER) for name, facts in described.items()},
+        "missing": jobs.RunMissing(attempt, LATER),
         "resubmitted": jobs.RunResubmitted(attempt, "r1-attempt-1", LATER),
         "refused": CommandRefused(attempt, "404", LATER),
         "errored": CommandErrored(attempt, "no answer", LATER),

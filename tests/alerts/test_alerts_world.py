@@ -57,6 +57,45 @@ def test_a_run_that_only_its_event_calls_failed_is_no_alert() -> None:
     assert world.email.mails == []
 
 
+def test_a_run_whose_page_lags_behind_for_long_is_told_of_in_the_end() -> None:
+    world = JobWorld()
+    facts = world.run_ends("r1", "finalizing", event=False)
+    world.intake.run_status_changed(world.event(facts, "Failed"))
+    world.intake.run_status_changed(world.event(dataclasses.replace(facts, job=JobRef("vision", "r2")), "Failed"))
+    world.work()
+    assert world.email.mails == []
+    for name in ("r1", "r2"):
+        world.run_ends(name, log=LOG, event=False)
+    world.intake.reconcile()
+    world.work()
+    [mail] = world.email.mails
+    assert "All of it: r2, r1" in mail.text
+
+
+def test_a_run_that_may_not_be_read_is_an_alert_that_says_so() -> None:
+    refused = True
+    world = JobWorld(
+        fault=lambda port, method: Fault.PERMANENT if refused and (port, method) == ("Jobs", "describe") else Fault.OK
+    )
+    world.run_ends("r1", log=LOG)
+    world.work()
+    [mail] = world.email.mails
+    assert mail.subject == "[Tidegate] exp: r1 failed, the cause is not known"
+    assert "Why:  it could not be read: " in mail.text
+    assert "by its role on the workspace" in mail.text
+    assert "Submit it again" not in mail.text
+
+
+@pytest.mark.parametrize("fault", [Fault.PERMANENT, Fault.TRANSIENT])
+def test_no_alert_waits_for_a_registry_that_does_not_answer(fault: Fault) -> None:
+    world = JobWorld(fault=lambda port, method: fault if (port, method) == ("ImageRegistry", "exists") else Fault.OK)
+    image = f"tidegatehealthy.azurecr.io/training/litter@sha256:{'0' * 64}"
+    world.run_ends("r1", log=LOG, image=image)
+    world.work(world.later(60))
+    [mail] = world.email.mails
+    assert f"Image       {image}\n" in mail.text
+
+
 def test_a_canceled_run_is_an_alert_only_if_the_gate_says_so() -> None:
     for canceled, mails in ((False, 0), (True, 1)):
         world = JobWorld(dataclasses.replace(POLICY, canceled=canceled))

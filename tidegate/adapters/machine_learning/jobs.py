@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials import TokenCredential
@@ -76,27 +76,6 @@ class MachineLearning:
         details = history.details(job)
         failed = history.failed_children(job, _CHILDREN) if read.is_pipeline else ()
         logged = history.details(JobRef(job.workspace, failed[0].run)) if failed else details
-        client, workspace, compute, environment = (
-            self.client(job.workspace),
-            job.workspace,
-            read.compute,
-            read.environment,
-        )
-        tier: Tier = _if_told(
-            f"compute of run {job}",
-            "",
-            lambda: self._computes.get((workspace, compute), lambda: _tier(client, compute)),
-        )
-        image = _if_told(
-            f"image of run {job}",
-            "",
-            lambda: self._environments.get((workspace, environment), lambda: _image(client, environment)),
-        )
-        newest = _if_told(
-            f"runs of {workspace}",
-            (),
-            lambda: self._newest.get(workspace, lambda: tuple(self._listed(workspace, _LOOK_BACK))),
-        )
         parent = details.parent or read.parent
         return JobFacts(
             job=job,
@@ -104,9 +83,9 @@ class MachineLearning:
             experiment=read.experiment,
             display_name=read.display_name,
             owner=read.owner,
-            compute=compute,
-            tier=tier,
-            image=image,
+            compute=read.compute,
+            tier=self._tier(job.workspace, read.compute),
+            image=self._image(job.workspace, read.environment),
             commit=read.commit,
             parent=parent,
             failing_child=f"{failed[0].name} ({failed[0].run})" if failed else "",
@@ -114,7 +93,7 @@ class MachineLearning:
             created=read.created,
             started=details.started,
             seconds=_seconds(details),
-            last_good=_last_good(newest, read.experiment, job.run),
+            last_good=_last_good(self._newest_runs(job.workspace), read.experiment, job.run),
             studio=read.studio,
             error_code=details.code,
             error=details.message,
@@ -122,6 +101,23 @@ class MachineLearning:
             tags=read.tags,
             can_resubmit=not parent and (read.is_command or (read.is_pipeline and len(failed) <= _STEPS)),
         )
+
+    def _tier(self, workspace: str, compute: str) -> Tier:
+        client = self.client(workspace)
+        with _if_told(f"compute {compute}"):
+            return self._computes.get((workspace, compute), lambda: _tier(client, compute))
+        return ""
+
+    def _image(self, workspace: str, environment: str) -> str:
+        client = self.client(workspace)
+        with _if_told(f"environment {environment}"):
+            return self._environments.get((workspace, environment), lambda: _image(client, environment))
+        return ""
+
+    def _newest_runs(self, workspace: str) -> tuple[JobResource, ...]:
+        with _if_told(f"runs of {workspace}"):
+            return self._newest.get(workspace, lambda: tuple(self._listed(workspace, _LOOK_BACK)))
+        return ()
 
     def resubmit(self, job: JobRef, name: str, moves: Pairs, tags: Pairs) -> str:
         successor = JobRef(job.workspace, name)
@@ -256,16 +252,6 @@ def _last_good(runs: Iterable[JobResource], experiment: str, run: str) -> str:
     return f"{newest.name} ({newest.when:%Y-%m-%d %H:%M} UTC)" if newest else ""
 
 
-def _if_told[T](what: str, otherwise: T, ask: Callable[[], T]) -> T:
-    """What only explains a run: an alert goes out without it rather than not at all."""
-    try:
-        with translated_job(what, refusable=True):
-            return ask()
-    except PermanentError as refusal:
-        _log.warning("%s", refusal)
-        return otherwise
-
-
 def _seconds(details: RunDetails) -> int:
     if details.started is None or details.ended is None:
         return 0
@@ -284,3 +270,13 @@ def translated_job(what: str, *, refusable: bool = False) -> Iterator[None]:
             if isinstance(error, HttpResponseError):
                 raise
             raise PermanentError(f"{what}: {' '.join(str(error).split())[:300]}") from error
+
+
+@contextlib.contextmanager
+def _if_told(what: str) -> Iterator[None]:
+    """Around what only explains a run: an alert goes out without what is refused rather than not at all."""
+    try:
+        with translated_job(what, refusable=True):
+            yield
+    except PermanentError as refusal:
+        _log.warning("%s", refusal)
