@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from trainer.places import Parts
+from trainer.refusal import RefusedError
 
 _CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 
@@ -26,14 +27,19 @@ class BlobPlace:
         AZURE_STORAGE_CONNECTION_STRING set, as that says."""
         if connection := environment.get(_CONNECTION_STRING):
             service = BlobServiceClient.from_connection_string(connection)
-            path = url.removeprefix(service.url.rstrip("/")).strip("/")
+            account = service.url.rstrip("/") + "/"
+            if not url.startswith(account):
+                raise RefusedError(f"{url}: {_CONNECTION_STRING} is of another account, {account}")
+            path = url.removeprefix(account)
         else:
             from azure.identity import DefaultAzureCredential
 
             parts = urlsplit(url)
             service = BlobServiceClient(f"{parts.scheme}://{parts.netloc}", credential=DefaultAzureCredential())
-            path = parts.path.strip("/")
-        container, _, prefix = path.partition("/")
+            path = parts.path
+        container, _, prefix = unquote(path).strip("/").partition("/")
+        if not container:
+            raise RefusedError(f"{url}: names no container")
         return cls(service.get_container_client(container), prefix)
 
     def write(self, name: str, parts: Parts) -> None:

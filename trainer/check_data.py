@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from trainer.config import changed, load_config
-from trainer.datasets import Data, DataError, Split, load_data
+from trainer.datasets import Data, Split, load_data
+from trainer.refusal import RefusedError
 
 _LEAST_SHARE = 0.02  # of the training samples, for every label
 
@@ -49,10 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field")
     parser.add_argument("--output", type=Path, help="folder for check.json")
     options = parser.parse_args(arguments)
-    config = changed(load_config(options.config), options.set)
     try:
+        config = changed(load_config(options.config), options.set)
         data = load_data(config.data, config.image_size)
-    except DataError as error:
+    except RefusedError as error:
         sys.stdout.write(f"{error}\n")
         return 1
     report = summary(data) | {"faults": faults(data, config.batch)}

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainer.refusal import RefusedError
+
 type Arrays = Mapping[str, npt.NDArray[Any]]
 
 _MAGIC = b"tidegate checkpoint 1\n"
@@ -62,9 +64,13 @@ def sha256_of(parts: list[bytes | memoryview]) -> str:
 
 
 def decode(data: bytes, sha256: str) -> Checkpoint:
-    """The checkpoint whose file has this SHA-256; anything else raises DamagedError."""
-    if hashlib.sha256(data).hexdigest() != sha256 or not data.startswith(_MAGIC):
+    """The checkpoint whose file has this SHA-256; anything else raises DamagedError. Whole, but of another format: refused."""
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise DamagedError("its SHA-256 is not the one in its manifest")
+    if not data.startswith(_MAGIC):
+        raise RefusedError(
+            f"the newest checkpoint is of another format ({data[:40].partition(b'\n')[0]!r}), not of this trainer's"
+        )
     start = len(_MAGIC) + 8
     size = int.from_bytes(data[len(_MAGIC) : start], "little")
     header = json.loads(data[start : start + size])

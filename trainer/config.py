@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
+
+from trainer.refusal import RefusedError
 
 type Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 type Schedule = Literal["constant", "cosine"]
 
 
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message names the field and the fault."""
+_RULES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
+    (("epochs", "batch", "save_every_steps", "keep", "log_every"), lambda value: value >= 1, "at least 1"),
+    (("threads", "patience"), lambda value: value >= 0, "at least 0"),
+    (("image_size",), lambda value: value >= 8, "at least 8"),
+    (("learning_rate", "save_every_seconds"), lambda value: 0 < value < math.inf, "a number above 0"),
+    (("dropout",), lambda value: 0 <= value < 1, "at least 0 and less than 1"),
+    (("seed",), lambda value: 0 <= value < 2**32, "from 0 to 4294967295"),
+)
+_LEAST_SIDE = {"mobilenet_v3_small": 32}
+"""Pixels; what Keras accepts."""
+
+
+class ConfigError(RefusedError):
+    """A configuration that cannot be used; the message names the field and the rule."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +68,16 @@ class Config:
     """Steps between two points in TensorBoard and two progress lines."""
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch", 1), ("image_size", 8), ("save_every_steps", 1), ("keep", 1),
-                            ("log_every", 1), ("threads", 0), ("patience", 0)):  # fmt: skip
-            if getattr(self, name) < least:
-                raise ConfigError(f"{self.name}: {name} must be at least {least}, not {getattr(self, name)}")
+        for names, holds, rule in _RULES:
+            for name in names:
+                if not holds(getattr(self, name)):
+                    raise ConfigError(f"{self.name}: {name} must be {rule}, not {getattr(self, name)}")
         _check_choices(self)
+        least = _LEAST_SIDE.get(self.model, 0)
+        if self.image_size < least:
+            raise ConfigError(
+                f"{self.name}: image_size must be at least {least} for {self.model}, not {self.image_size}"
+            )
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, in the order of the fields."""
@@ -110,8 +131,10 @@ def load_config(name_or_file: str) -> Config:
         raise ConfigError(f"{name_or_file}: neither a file nor one of {', '.join(NAMED)}")
     try:
         values = json.loads(path.read_text()) if path.suffix == ".json" else tomllib.loads(path.read_text())
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # both parsers' errors, and that of text which is none, are ValueErrors
         raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must be an object of fields and values")
     return from_values(values, default_name=path.stem)
 
 
@@ -132,9 +155,9 @@ def from_values(values: dict[str, Any], default_name: str) -> Config:
     """A configuration from plain values; an unknown name or a value of another type is refused."""
     values = dict(values)
     base = values.pop("base", None)
-    if base is not None and base not in NAMED:
-        raise ConfigError(f"base {base!r} is not one of {', '.join(NAMED)}")
-    start = NAMED[base] if base else Config(name=default_name)
+    start = Config(name=default_name) if base is None else NAMED.get(str(base).upper())
+    if start is None:
+        raise ConfigError(f"{default_name}: base {base!r} is not one of {', '.join(NAMED)}")
     return _replaced(start, {"name": default_name} | values)
 
 

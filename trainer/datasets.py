@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from trainer.refusal import RefusedError
+
 type Image = npt.NDArray[np.uint8]
 
 PREPARED = "TRAINER_DATA_DIR"
 """Environment variable: the folder where `trainer.prepare` puts sets of TensorFlow Datasets; default: `data`."""
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp"}
 _PACKAGED = Path(__file__).parent / "data" / "silhouettes.npz"
 _IN_MEMORY_BYTES = 2 * 2**30  # of resized images; a bigger folder is decoded image by image, as batches ask for them
 _PACKAGED_TEST_SHARE = 5  # every fifth image is for testing
 
 
-class DataError(ValueError):
+class DataError(RefusedError):
     """Data that cannot be used; the message names what and why."""
 
 
@@ -72,16 +73,28 @@ def _prepared(name: str) -> Path:
 
 
 def load_folder(root: Path, image_size: int) -> Data:
-    """`root/{train,test}/<label>/*`: names sorted, so that no order of a directory listing can matter."""
+    """`root/{train,test}/<label>/*`: names sorted, so that no order of a directory listing can matter.
+
+    What is no image by its name's ending is left out; what is one by its name and none by its content is an error.
+    """
     for part in ("train", "test"):
         if not (root / part).is_dir():
             raise DataError(f"{root}: there is no folder {part!r} in it")
-    names = tuple(sorted(path.name for path in (root / "train").iterdir() if path.is_dir()))
+    names, tested = _labels(root / "train"), _labels(root / "test")
     if len(names) < 2:
         raise DataError(f"{root}/train: at least two folders, one for each label, are needed")
+    if unknown := sorted({*tested} - {*names}):
+        raise DataError(f"{root}/test: {', '.join(unknown)} is no label in train")
+    if empty := [name for name in names if not _images(root / "train" / name)]:
+        raise DataError(f"{root}/train: no images of {', '.join(empty)} in it")
     return Data(
         _folder_split(root / "train", names, image_size), _folder_split(root / "test", names, image_size), names
     )
+
+
+def _labels(folder: Path) -> tuple[str, ...]:
+    """Its visible folders: tools keep their own in hidden ones."""
+    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
 
 
 def _folder_split(root: Path, names: tuple[str, ...], image_size: int) -> Split:
@@ -104,17 +117,21 @@ def _folder_split(root: Path, names: tuple[str, ...], image_size: int) -> Split:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES)
+    from trainer.pictures import SUFFIXES
+
+    visible = (path for path in folder.glob("*") if not path.name.startswith("."))
+    return sorted(path for path in visible if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def _decode(path: Path, image_size: int) -> Image:
-    import tensorflow as tf
+    from trainer.pictures import read
 
     try:
-        image = tf.io.decode_image(path.read_bytes(), channels=3, expand_animations=False)
-    except tf.errors.InvalidArgumentError as error:
+        return resized(read(path), image_size)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable image") from error
-    return resized(image, image_size)
 
 
 def resized(image: npt.ArrayLike, image_size: int) -> Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,11 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer import workers
 from trainer.checkpoint import Arrays
 from trainer.config import Config
 from trainer.datasets import Data
 from trainer.models import build_model, build_optimizer
 from trainer.order import Order
+from trainer.refusal import RefusedError
 from trainer.stream import Share, test_batches, training_batches
 
 type Totals = Mapping[str, float]
@@ -32,18 +33,11 @@ def prepare_process(config: Config) -> None:
 
 def choose_strategy() -> Any:
     """Several workers when TF_CONFIG names them (Azure ML sets it), several GPUs of one machine, or one device."""
-    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
-    if len(cluster.get("worker", [])) > 1:
+    if workers.count() > 1:
         return tf.distribute.MultiWorkerMirroredStrategy()
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
-
-
-def is_chief() -> bool:
-    """The worker that writes; with one worker, that one."""
-    task = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {})
-    return bool(task.get("type", "worker") == "chief" or task.get("index", 0) == 0)
 
 
 class Engine:
@@ -51,6 +45,8 @@ class Engine:
 
     def __init__(self, config: Config, data: Data, strategy: Any) -> None:
         self.config, self.data, self.strategy = config, data, strategy
+        self.workers = workers.count()
+        """Processes that share each batch."""
         self.order = Order(len(data.train), config.batch, config.seed)
         self.total_steps = self.order.steps_per_epoch * config.epochs
         with strategy.scope():
@@ -77,12 +73,6 @@ class Engine:
             return training_batches(data.train, self.order, share, start, self.total_steps, augment=config.augment)
 
         return iter(self.strategy.distribute_datasets_from_function(build))
-
-    @property
-    def workers(self) -> int:
-        """Processes that share each batch."""
-        resolver = self.strategy.cluster_resolver  # None where a strategy has one process
-        return 1 if resolver is None else max(1, len(resolver.cluster_spec().as_dict().get("worker", [])))
 
     def step(self, batch: Any, *, leaving: bool = False) -> bool:
         """One step over the global batch: weights, optimizer, batch statistics, dropout seeds and totals move on.
@@ -187,7 +177,7 @@ class Engine:
         expected = {name: tuple(variable.shape) for name, variable in self.variables.items()}
         given = {name: tuple(array.shape) for name, array in arrays.items()}
         if expected != given:
-            raise ValueError("the checkpoint is of another model; start in another work directory")
+            raise RefusedError("the checkpoint is of another model; start in another work directory")
         for name, variable in self._whole_variables():
             variable.assign(arrays[name])
 

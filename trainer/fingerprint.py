@@ -48,7 +48,7 @@ def differences(before: Fingerprint, now: Fingerprint) -> list[str]:
 def _code() -> str:
     """The modules that decide the numbers. Even a reordered graph may be fused differently and round differently."""
     folder = Path(__file__).parent
-    modules = ("datasets", "engine", "history", "models", "order", "stream", "training")
+    modules = ("datasets", "engine", "history", "models", "order", "pictures", "stream", "training")
     return hashlib.sha256(b"".join((folder / f"{name}.py").read_bytes() for name in modules)).hexdigest()[:16]
 
 

@@ -19,6 +19,7 @@ NAME_URL = "http://169.254.169.254/metadata/instance/compute/name?api-version=20
 POLL_EVERY = 1.0
 FIRST_CALL_TIMEOUT = 130.0  # the first call enables the service and may take two minutes
 _LEAVING = ("Preempt", "Terminate")
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _ABSENT_RETRY = 30.0  # where nothing answers at all, which is any machine outside Azure
 
 
@@ -36,6 +37,14 @@ class Notice:
             self.reason, self.at = reason, time.monotonic()
             self._set.set()
 
+    def listen(self) -> None:
+        """From here on SIGTERM and SIGINT are notices. Again after workers are connected, when TensorFlow takes SIGTERM."""
+        for number in _SIGNALS:
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, _frame: object) -> None:
+        self.give(signal.Signals(number).name)
+
     def __bool__(self) -> bool:
         return self._set.is_set()
 
@@ -43,11 +52,8 @@ class Notice:
 @contextlib.contextmanager
 def signals(notice: Notice) -> Iterator[None]:
     """SIGTERM and SIGINT become the notice while the block lasts."""
-
-    def handle(number: int, _frame: object) -> None:
-        notice.give(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    notice.listen()
     try:
         yield
     finally:

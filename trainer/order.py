@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from trainer.refusal import RefusedError
+
 _ROUNDS = 6
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # the constants of SplitMix64's finaliser
 
@@ -25,7 +27,7 @@ class Order:
 
     def __post_init__(self) -> None:
         if not 0 < self.batch <= self.samples:
-            raise ValueError(f"a batch of {self.batch} needs at least as many samples; there are {self.samples}")
+            raise RefusedError(f"a batch of {self.batch} needs at least as many samples; there are {self.samples}")
 
     @property
     def steps_per_epoch(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import IO, Any
 
@@ -30,12 +31,20 @@ class Progress:
             self._stream.write(f"{'\n' if self._open_line else ''}{event}: {_words(values)}\n")
             self._open_line = False
         else:
-            self._stream.write(json.dumps({"event": event, **values}) + "\n")
+            self._stream.write(json.dumps({"event": event, **_finite(values)}, allow_nan=False) + "\n")
         self._stream.flush()
 
     def warn(self, message: str) -> None:
         """Somebody may have to look."""
         self.tell("warning", message=message)
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no word for a loss that is no number: it becomes the text `nan` or `inf`."""
+    return {
+        name: str(each) if isinstance(each, float) and not math.isfinite(each) else each
+        for name, each in values.items()
+    }
 
 
 def _words(values: dict[str, Any]) -> str:

@@ -82,9 +82,14 @@ class Saver:
 
     def close(self) -> None:
         """Wait for what is being written, and stop the thread."""
-        self._jobs.put(None)
-        self._thread.join()
+        self.stop()
         self._raise_failure()
+
+    def stop(self) -> None:
+        """Nothing is written after this, and what failed is not told. Idempotent."""
+        if self._thread.is_alive():
+            self._jobs.put(None)
+            self._thread.join()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

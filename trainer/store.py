@@ -16,8 +16,10 @@ from typing import Any
 
 from trainer.checkpoint import Checkpoint, DamagedError, decode, encode, sha256_of
 from trainer.places import Folder, Place
+from trainer.refusal import RefusedError
 
 _FOLDER = "checkpoints"
+_FORMAT = 1
 
 type Warn = Callable[[str], None]
 
@@ -86,9 +88,7 @@ class Store:
             try:
                 return decode(self._place.read(manifest.data), manifest.sha256)
             except (DamagedError, FileNotFoundError) as error:
-                self._warn(
-                    f"checkpoint {manifest.name} of step {manifest.step} is damaged ({error}); the one before is used"
-                )
+                self._warn(f"checkpoint {manifest.name} of step {manifest.step} is damaged ({error}) and passed over")
         return None
 
     def _clear(self) -> None:
@@ -115,17 +115,27 @@ class Store:
 
 def _sealed(values: dict[str, Any]) -> bytes:
     body = json.dumps(values, sort_keys=True)
-    return json.dumps(
-        {"manifest": values, "sha256": hashlib.sha256(body.encode()).hexdigest()}, sort_keys=True
-    ).encode()
+    outer = {"format": _FORMAT, "manifest": values, "sha256": hashlib.sha256(body.encode()).hexdigest()}
+    return json.dumps(outer, sort_keys=True).encode()
 
 
 def _opened(data: bytes) -> Manifest:
     try:
-        outer = json.loads(data)
+        outer = {"format": _FORMAT} | json.loads(data)
+        _refuse_newer(outer["format"])
         body = json.dumps(outer["manifest"], sort_keys=True)
         if hashlib.sha256(body.encode()).hexdigest() != outer["sha256"]:
             raise DamagedError("its manifest does not match its own SHA-256")
         return Manifest(**outer["manifest"])
+    except RefusedError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedError(f"its manifest is not readable ({error})") from error
+
+
+def _refuse_newer(number: int) -> None:
+    """To this trainer it would look damaged, be passed over and swept away."""
+    if number > _FORMAT:
+        raise RefusedError(
+            f"there is a checkpoint of format {number}; this trainer knows {_FORMAT}: take the newer trainer"
+        )

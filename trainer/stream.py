@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from trainer.datasets import Split
 from trainer.order import Order
+from trainer.refusal import RefusedError
 
 _SHIFT = 0.08  # of a side, either way
 
@@ -31,7 +32,7 @@ def training_batches(split: Split, order: Order, share: Share, start: int, stop:
     the batch, and whether or not the run was interrupted.
     """
     if order.batch % share.of:
-        raise ValueError(f"a batch of {order.batch} does not divide among {share.of} replicas")
+        raise RefusedError(f"a batch of {order.batch} does not divide among {share.of} replicas")
     size = order.batch // share.of
 
     def load(number: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

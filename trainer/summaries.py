@@ -6,12 +6,16 @@ the killed process logged beyond that step is cut off, and so is a record that t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.util import event_pb2  # type: ignore[import-not-found,unused-ignore]  # generated, without types
+
+CUT = ".cut"
+"""A kill may leave it behind: TensorBoard reads whatever has `tfevents` in its name, so this has not."""
 
 
 class Summaries:
@@ -40,34 +44,40 @@ class Summaries:
 
 
 def cut(folder: Path, step: int) -> None:
-    """Remove from every event file what lies beyond `step`, and a torn end."""
+    """Remove from every event file what lies beyond `step`, and a torn or rotten end."""
+    replacement = (
+        folder / ".cut"
+    )  # TensorBoard reads whatever has `tfevents` in its name, should a kill leave this behind
     for path in sorted(folder.glob("events.out.tfevents.*")):
         kept = bytearray()
-        for record, content in _records(path.read_bytes()):
+        for record, content in _records(path):
             if event_pb2.Event.FromString(content).step <= step:
                 kept += record
         if len(kept) != path.stat().st_size:
-            replacement = path.with_name(f".{path.name}.part")
-            replacement.write_bytes(kept)
+            with replacement.open("wb") as file:
+                file.write(kept)
+                file.flush()
+                os.fsync(file.fileno())
             replacement.replace(path)
 
 
-def _records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Whole records of a TFRecord file and what is in them: length, its checksum, content, its checksum."""
-    at = 0
-    while at + 12 <= len(data):
-        end = at + 16 + int.from_bytes(data[at : at + 8], "little")
-        if end > len(data):
-            return
-        yield data[at:end], data[at + 12 : end - 4]
-        at = end
+def _records(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Records of a TFRecord file, and what is in them, up to the first that is not whole: TensorFlow checks their checksums."""
+    data, at = path.read_bytes(), 0
+    try:
+        for content in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            end = at + 16 + len(content)  # a length and its checksum before it, a checksum after it
+            yield data[at:end], content
+            at = end
+    except tf.errors.DataLossError:
+        return
 
 
 def scalars(folder: Path) -> Mapping[str, list[tuple[int, float]]]:
     """Every point below a folder, in the order of files and records: for tests, and to look without TensorBoard."""
     found: dict[str, list[tuple[int, float]]] = {}
     for path in sorted(folder.rglob("events.out.tfevents.*")):
-        for _, content in _records(path.read_bytes()):
+        for _, content in _records(path):
             event = event_pb2.Event.FromString(content)
             for value in event.summary.value:
                 number: Any = tf.make_ndarray(value.tensor)

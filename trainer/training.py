@@ -7,7 +7,6 @@ import json
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from trainer.checkpoint import Checkpoint, state_digest
@@ -18,13 +17,11 @@ from trainer.fingerprint import Fingerprint, differences
 from trainer.history import History
 from trainer.notices import Notice
 from trainer.progress import Progress
+from trainer.refusal import RefusedError
 from trainer.saver import Saver
 from trainer.store import Store
 from trainer.summaries import Summaries
-
-
-class RefusedError(RuntimeError):
-    """This run cannot be resumed here: other data, another configuration."""
+from trainer.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,10 +43,10 @@ class Training:
     """One process's part of a run. Everything that decides the numbers is in the engine's variables, `step` and `history`."""
 
     def __init__(
-        self, engine: Engine, store: Store, summaries_at: Path | None, progress: Progress, notice: Notice, here: Fingerprint,
+        self, engine: Engine, store: Store, where: Workdir | None, progress: Progress, notice: Notice, here: Fingerprint,
         guard: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`summaries_at` is None for workers that only compute: they write nothing."""
+        """`where` the logs lie; None for workers that only compute: they write nothing."""
         self.engine, self.config = engine, engine.config
         self._store, self._progress, self._notice, self._here = store, progress, notice, here
         self.step = 0
@@ -58,8 +55,9 @@ class Training:
         self._restore_s = 0.0
         self._restore(store.newest())
         self._started_at = self.step
-        self._summaries = Summaries(summaries_at, self.step) if summaries_at else None
-        self._saver = Saver(store, guard, self._flush) if summaries_at else None
+        self._where = where
+        self._summaries = Summaries(where.folder / "logs", self.step) if where else None
+        self._saver = Saver(store, guard, self._flush) if where else None
         if self._saver is not None:
             self._saver.durable_step = self.step
         self._step_s = 0.0
@@ -93,6 +91,15 @@ class Training:
 
     def run(self) -> Outcome:
         """Train until the end, the end of patience, or a notice; saved durably in each case."""
+        try:
+            return self._run()
+        finally:  # after a failure too: nothing is written any more when the lock is given up
+            if self._saver is not None:
+                self._saver.stop()
+            if self._summaries is not None:
+                self._summaries.close()
+
+    def _run(self) -> Outcome:
         began, stepping = time.perf_counter(), 0.0
         first_step_s = 0.0
         batches = self.engine.batches(self.step)
@@ -153,6 +160,13 @@ class Training:
 
     # -- Save
 
+    def best(self) -> Checkpoint | None:
+        """Of all epochs; None, with a warning, when it is damaged or missing: then the last state is the best there is."""
+        found = self._store.best()
+        if found is None:
+            self._progress.warn("the best checkpoint is damaged or missing; the last state is exported instead")
+        return found
+
     def _save_when_due(self) -> None:
         """Early enough that the checkpoint is durable before another `save_every_steps` are at stake; if not, wait for it."""
         if self._saver is None:
@@ -184,8 +198,9 @@ class Training:
         return {"step": self.step, "seed": self.config.seed, "history": self.history.as_json()}
 
     def _flush(self) -> None:
-        if self._summaries is not None:
+        if self._summaries is not None and self._where is not None:
             self._summaries.flush()
+            self._where.send("logs")
 
     def _log(self, part: str, values: Any) -> None:
         if self._summaries is not None:
@@ -199,8 +214,6 @@ class Training:
     def _end(self, seconds: float, stepping: float, first_step_s: float, *, finished: bool) -> Outcome:
         if self._saver is not None:
             self._saver.close()
-        if self._summaries is not None:
-            self._summaries.close()
         steps = self.step - self._started_at
         facts: dict[str, Any] = {
             "steps": steps, "from_step": self._started_at, "seconds": round(seconds, 3), "step_seconds": round(stepping, 3),

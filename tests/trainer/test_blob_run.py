@@ -10,8 +10,10 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from tests.azurite import azurite
 from tests.trainer.runs import SHORT, Undisturbed
+from trainer.blob_place import BlobPlace
 from trainer.drill import live
 from trainer.manifest import verify
+from trainer.refusal import RefusedError
 from trainer.run_lock import NAME
 from trainer.summaries import scalars
 
@@ -46,8 +48,20 @@ def test_a_run_in_blob_storage_ends_in_the_same_state_and_leaves_all_its_files_t
     assert not (tmp_path / NAME).exists(), "the lock was not released"
     logged = scalars(tmp_path / "logs")
     assert logged
-    for name, curve in scalars(undisturbed.workdir / "logs").items():
-        rest = [point for point in curve if point[0] > resumed.resumed_at]
-        assert logged.get(name, []) == rest, (
-            "the part of the log that ended with a whole process is there, each step once"
-        )
+    assert logged == scalars(undisturbed.workdir / "logs"), (
+        "the curve has no gap where the machine was lost, and no step twice"
+    )
+
+
+def test_an_address_is_the_container_and_prefix_that_it_names(container: tuple[ContainerClient, str]) -> None:
+    client, connection = container
+    environment = {_CONNECTION: connection}
+    place = BlobPlace.from_url(f"{client.url}/a%20team/r%C3%BCn", environment)
+    place.write("x", [b"content"])
+    assert client.download_blob("a team/rün/x").readall() == b"content"
+    for address, fault in (
+        ("https://other.blob.core.windows.net/c/run", "another account"),
+        (client.url.rpartition("/")[0], "container"),
+    ):
+        with pytest.raises(RefusedError, match=fault):
+            BlobPlace.from_url(address + "/", environment)

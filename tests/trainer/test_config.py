@@ -35,6 +35,16 @@ def test_a_file_changes_a_named_configuration(name: str, text: str, tmp_path: Pa
         ('precision = "half"', "precision must be one of"),
         ('model = "big"', "model must be one of"),
         ('base = "X"', "'X' is not one of"),
+        ("base = 3", "base 3 is not one of"),
+        ("learning_rate = 0", "learning_rate must be a number above 0, not 0"),
+        ("learning_rate = nan", "learning_rate must be a number above 0, not nan"),
+        ("learning_rate = inf", "learning_rate must be a number above 0"),
+        ("save_every_seconds = -1.0", "save_every_seconds must be a number above 0"),
+        ("dropout = 1.0", "dropout must be at least 0 and less than 1"),
+        ("seed = -1", "seed must be from 0 to 4294967295"),
+        ("seed = 4294967296", "seed must be from 0 to 4294967295"),
+        ("image_size = 31", "image_size must be at least 32 for mobilenet_v3_small"),
+        ("epochs = true", "epochs must be int"),
         ("epochs =", "c.toml"),
     ],
 )
@@ -42,6 +52,26 @@ def test_a_wrong_file_names_the_field_and_the_fault(text: str, fault: str, tmp_p
     (tmp_path / "c.toml").write_text(text)
     with pytest.raises(ConfigError, match=fault):
         load_config(str(tmp_path / "c.toml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("c.json", b"[1]", "must be an object of fields and values"),
+        ("c.json", b"{", "c.json"),
+        ("c.toml", b"epochs = 1\n\xff", "c.toml"),
+    ],
+    ids=["list", "cut-off", "no-text"],
+)
+def test_a_file_that_cannot_be_read_is_named(name: str, content: bytes, fault: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=fault):
+        load_config(str(tmp_path / name))
+
+
+def test_a_file_may_write_the_name_of_its_base_in_any_case(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('base = "quicktest"')
+    assert load_config(str(tmp_path / "c.toml")) == dataclasses.replace(QUICKTEST, name="c")
 
 
 def test_assignments_change_fields_of_every_type() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from trainer.config import QUICKTEST
 from trainer.datasets import PREPARED, DataError, load_data, load_folder
 from trainer.drill import live
 from trainer.manifest import verify
+from trainer.pictures import read
 from trainer.prepare import unreachable, write_folders
 
 SIDE = 16
@@ -71,6 +73,92 @@ def test_what_cannot_be_trained_on_is_named(folder: Path) -> None:
         load_folder(folder, SIDE)
     with pytest.raises(DataError, match="there is no folder 'train'"):
         load_folder(folder / "train", SIDE)
+
+
+def test_a_label_without_images_or_unknown_to_training_is_named(folder: Path) -> None:
+    (folder / "test" / "grey").mkdir()
+    with pytest.raises(DataError, match="test: grey is no label in train"):
+        load_folder(folder, SIDE)
+    (folder / "train" / "grey").mkdir()
+    with pytest.raises(DataError, match="train: no images of grey"):
+        load_folder(folder, SIDE)
+    (folder / "train" / "grey").rename(folder / "train" / ".grey")
+    (folder / "test" / "grey").rename(folder / "test" / ".grey")
+    assert load_folder(folder, SIDE).label_names == ("dark", "light")
+
+
+def test_what_tools_leave_among_images_is_left_out(folder: Path) -> None:
+    before = load_folder(folder, SIDE)
+    for name in ("._0.png", "Thumbs.db", "notes.txt", ".DS_Store"):
+        (folder / "train" / "dark" / name).write_bytes(b"no image")
+    (folder / "train" / "dark" / "more.png").mkdir()
+    assert load_folder(folder, SIDE).digest == before.digest
+
+
+def shown(path: Path) -> list[tuple[int, ...]]:
+    """Left above, right above, left below, right below."""
+    image = read(path)
+    assert image.shape[2] == 3
+    height, width = image.shape[:2]
+    return [tuple(image[y, x].tolist()) for y in (height // 4, height * 3 // 4) for x in (width // 4, width * 3 // 4)]
+
+
+_QUADRANTS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
+
+
+def quadrants() -> Image.Image:
+    image = Image.new("RGB", (40, 20), "white")
+    for box, colour in zip([(0, 0, 20, 10), (20, 0, 40, 10), (0, 10, 20, 20)], _QUADRANTS, strict=False):
+        image.paste(colour, box)
+    return image
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "options"),
+    [
+        ("x.png", "RGB", {}),
+        ("x.png", "RGBA", {}),
+        ("x.png", "P", {}),
+        ("x.bmp", "RGB", {}),
+        ("x.gif", "P", {"save_all": True, "append_images": [Image.new("P", (40, 20))]}),
+        ("x.webp", "RGB", {"lossless": True}),
+        ("x.webp", "RGBA", {"lossless": True, "save_all": True, "append_images": [Image.new("RGBA", (40, 20))]}),
+        ("x.jpg", "CMYK", {"quality": 100, "subsampling": 0}),
+        ("x.JPEG", "RGB", {"quality": 100, "subsampling": 0}),
+    ],
+)
+def test_an_image_of_any_kind_is_what_a_viewer_shows(
+    name: str, mode: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    quadrants().convert(mode).save(tmp_path / name, **options)
+    assert np.array(shown(tmp_path / name)) == pytest.approx(np.array(_QUADRANTS), abs=4)
+
+
+def test_an_image_is_trained_on_upright_and_on_white_as_scoring_shows_it_to_the_model(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    quadrants().transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    assert shown(tmp_path / "turned.png") == _QUADRANTS
+    clear = quadrants().convert("RGBA")
+    clear.paste((9, 9, 9, 0), (20, 10, 40, 20))
+    clear.save(tmp_path / "clear.png")
+    assert shown(tmp_path / "clear.png") == _QUADRANTS
+    Image.fromarray(np.full((4, 4), 77 * 257, np.uint16)).save(tmp_path / "deep.png")
+    assert shown(tmp_path / "deep.png") == [(77, 77, 77)] * 4
+    Image.new("1", (1, 1), 1).save(tmp_path / "one.png")
+    assert read(tmp_path / "one.png").tolist() == [[[255, 255, 255]]]
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.gif", "x.webp", "x.bmp"])
+def test_an_image_that_is_cut_off_is_named_and_never_half_read(name: str, folder: Path) -> None:
+    noise = Image.effect_noise((64, 64), 50).convert("RGB")
+    path = folder / "train" / "dark" / name
+    noise.save(path)
+    whole = path.read_bytes()
+    for end in range(0, len(whole) - 64, max(1, len(whole) // 12)):
+        path.write_bytes(whole[:end])
+        with pytest.raises(DataError, match=name):
+            load_folder(folder, SIDE)
 
 
 def test_the_packaged_images_are_balanced_and_apart() -> None:

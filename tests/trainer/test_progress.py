@@ -31,6 +31,13 @@ def test_elsewhere_every_line_is_a_json_object_with_its_event() -> None:
     assert lines[1] == {"event": "progress", "step": 10, "loss": 0.123456}
 
 
+def test_a_loss_that_is_no_number_is_still_json() -> None:
+    stream = io.StringIO()
+    Progress(stream, terminal=False).interval({"step": 1, "loss": float("nan"), "best": float("-inf")})
+    line = json.loads(stream.getvalue(), parse_constant=lambda word: f"not JSON: {word}")
+    assert line == {"event": "progress", "step": 1, "loss": "nan", "best": "-inf"}
+
+
 def test_what_is_written_to_is_asked_whether_it_is_a_terminal() -> None:
     stream = io.StringIO()
     Progress(stream).interval({"step": 1})

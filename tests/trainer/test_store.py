@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import json
 import os
 import random
+import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from trainer.blob_place import BlobPlace
 from trainer.checkpoint import Checkpoint, DamagedError, decode, encode, sha256_of, state_digest
 from trainer.drill import CONTEXT
 from trainer.places import Folder, Place
+from trainer.refusal import RefusedError
 from trainer.store import Store
 
 type Open = Callable[[Place], Store]
@@ -102,6 +105,17 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(
         assert any("checkpoint" in each for each in told), told
 
 
+def test_a_checkpoint_of_a_newer_trainer_is_refused_and_not_swept_away(store: Store, place: Place) -> None:
+    store.publish(checkpoint(1), best=False)
+    newest = store.publish(checkpoint(2), best=False)
+    place.write(newest.name, [json.dumps(json.loads(place.read(newest.name)) | {"format": 2}).encode()])
+    before = sorted(place.names("checkpoints"))
+    for use in (store.newest, store.sweep, lambda: store.publish(checkpoint(3), best=False)):
+        with pytest.raises(RefusedError, match="format 2; this trainer knows 1"):
+            use()
+        assert [name for name in before if name not in place.names("checkpoints")] == []
+
+
 def test_work_goes_on_from_an_older_checkpoint_although_a_later_step_lies_damaged(store: Store, place: Place) -> None:
     store.publish(checkpoint(10), best=False)
     place.write(store.publish(checkpoint(20), best=False).data, [b"rotten"])
@@ -179,7 +193,23 @@ def test_every_type_of_variable_survives(dtype: str) -> None:
     assert back.arrays["scalar"].shape == ()
 
 
-def test_a_file_of_another_hash_is_damaged() -> None:
+def test_a_file_of_another_hash_is_damaged_and_a_whole_one_of_another_format_is_refused() -> None:
     parts = encode(checkpoint(1))
     with pytest.raises(DamagedError):
         decode(b"".join(parts) + b"x", sha256_of(parts))
+    newer = [b"tidegate checkpoint 2\n", *parts[1:]]
+    with pytest.raises(RefusedError, match="tidegate checkpoint 2"):
+        decode(b"".join(newer), sha256_of(newer))
+
+
+@pytest.mark.parametrize("method", ["write", "create"])
+def test_a_write_that_fails_leaves_nothing(method: str, tmp_path: Path) -> None:
+    """As on a full disk: no file of this process may get bigger than 64 kB."""
+    folder, soft = Folder(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65536, soft[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            folder.write("x", [bytes(70_000)]) if method == "write" else folder.create("x", bytes(70_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, soft)
+    assert list(tmp_path.iterdir()) == []
