@@ -393,6 +393,7 @@ module stagingRegistry 'modules/registry.bicep' = {
     location: location
     tags: allTags
     sku: isPrivate ? 'Premium' : 'Standard'
+    acceptArmTokens: isPrivate && hasImageTask
     allowTasks: true
     endpointSubnetId: endpointSubnetId
     logAnalyticsId: logAnalyticsId
@@ -805,7 +806,7 @@ module cluster 'modules/kubernetes.bicep' = if (kubernetes == 'create') {
   ]
 }
 
-// Once for the cluster, which several workspaces attach. It has no published type here, so it is a template of its own.
+// Once for the cluster, which several workspaces attach, and in the cluster's own resource group.
 module kubernetesExtension 'modules/machine-learning-extension.bicep' = if (hasKubernetes) {
   name: 'tidegate-${environmentName}-kubernetes-extension'
   scope: resourceGroup(kubernetes == 'attach' ? split(existingKubernetesId, '/')[2] : subscription().subscriptionId, kubernetes == 'attach' ? split(existingKubernetesId, '/')[4] : resourceGroupName)
@@ -937,6 +938,7 @@ module trainingImageTask 'modules/training-image-task.bicep' = if (hasImageTask)
     location: location
     tags: allTags
     repositoryUrl: trainingRepositoryUrl
+    byOwnIdentity: isPrivate
     repositoryToken: trainingRepositoryToken
   }
   dependsOn: [

@@ -181,6 +181,9 @@ resource network 'Microsoft.Network/virtualNetworks@2025-09-01' = {
           natGateway: {
             id: outbound.id
           }
+          // Azure ML has refused clusters without public addresses in a subnet with these policies; nothing in this one needs them.
+          privateEndpointNetworkPolicies: 'Disabled'
+          privateLinkServiceNetworkPolicies: 'Disabled'
         }
       }
       {

@@ -22,7 +22,7 @@ param sku string = 'Standard'
 @description('Optional. Forbid to delete the registry, and with it every promoted image.')
 param lock bool = false
 
-@description('Optional. Take tokens of the resource manager\'s audience, which can do more than open a registry. Container Apps pull with no others.')
+@description('Optional. Take tokens of the resource manager\'s audience, which can do more than open a registry. Container Apps, and tasks that sign in as themselves, have no others.')
 param acceptArmTokens bool = false
 
 @description('Optional. Let ACR Tasks of this registry through its network rules; they run outside the virtual network.')

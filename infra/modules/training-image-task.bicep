@@ -21,6 +21,9 @@ param dockerfile string = 'trainer/Dockerfile'
 @description('Optional. Name of the image.')
 param repository string = 'training/trainer'
 
+@description('Optional. Sign in to the registry as the task\'s own identity: for a registry with network rules. The registry must take tokens of the resource manager\'s audience then.')
+param byOwnIdentity bool = false
+
 @description('Conditional. Token that reads the repository. Required for a private one, and for builds on a commit.')
 @secure()
 param repositoryToken string = ''
@@ -47,14 +50,14 @@ resource build 'Microsoft.ContainerRegistry/registries/tasks@2019-04-01' = {
       cpu: 2
     }
     timeout: 3600
-    // As its own identity: a registry with network rules lets tasks past them by no other token.
-    credentials: {
+    // Network rules let a task past them by the token of its own identity alone; without rules the registry's own token does.
+    credentials: byOwnIdentity ? {
       customRegistries: {
         '${registryName}${environment().suffixes.acrLoginServer}': {
           identity: '[system]'
         }
       }
-    }
+    } : null
     step: {
       type: 'Docker'
       contextPath: '${repositoryUrl}#${branch}'

@@ -214,7 +214,7 @@ def given_to_modules(project: Project, parameter: str) -> dict[str, tree.Expr]:
     return found
 
 
-def test_only_where_container_apps_pull_does_a_registry_take_tokens_of_the_resource_manager(project: Project) -> None:
+def test_a_registry_takes_tokens_of_the_resource_manager_only_for_what_has_no_others(project: Project) -> None:
     file = project.files[INFRA / "modules" / "registry.bicep"]
     registry, accept = file.named("registry"), file.named("acceptArmTokens")
     assert registry is not None
@@ -224,7 +224,8 @@ def test_only_where_container_apps_pull_does_a_registry_take_tokens_of_the_resou
     assert status == tree.Ternary(tree.Name("acceptArmTokens"), tree.Literal("enabled"), tree.Literal("disabled"))
     assert accept.value == tree.Literal(False)
     assert given_to_modules(project, "acceptArmTokens") == {
-        "healthyRegistry": tree.Binary("&&", tree.Name("hasTraining"), tree.Name("trainingGpuJob"))
+        "healthyRegistry": tree.Binary("&&", tree.Name("hasTraining"), tree.Name("trainingGpuJob")),
+        "stagingRegistry": tree.Binary("&&", tree.Name("isPrivate"), tree.Name("hasImageTask")),
     }
 
 
