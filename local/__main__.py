@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from local import job_cases, job_site, world
+from local import command, job_cases, job_site, world
 from local.ports import ports
 from local.site import Site
 from local.stack import STATE, Stack
@@ -20,22 +20,18 @@ from local.supervisor import StackError, State
 def main() -> int:
     """Exit status 0: done. 1: the stack could not be brought up, or `status` found a part that does not run."""
     options = _arguments().parse_args()
-    try:
-        stack = Stack(options.state, ports(), print)
-        if options.command == "env":
-            return _env(stack, options.principal, options.json)
-        if options.command == "token":
-            return _token(Site(stack), options)
-        if options.command in _CASES:
-            return _case(Site(stack), options.command, getattr(options, "count", 0))
-        return {"up": _up, "down": _down, "status": _status}[options.command](stack, options.json)
-    except (StackError, ValueError, RuntimeError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    stack = Stack(options.state, ports(), print)
+    if options.command == "env":
+        return _env(stack, options.principal, options.json)
+    if options.command == "token":
+        return _token(Site(stack), options)
+    if options.command in _CASES:
+        return _case(Site(stack), options.command, getattr(options, "count", 0))
+    return {"up": _up, "down": _down, "status": _status}[options.command](stack, options.json)
 
 
 def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local", description="Azure on this machine.")
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m local", description="Azure on this machine.")
     parser.add_argument("--state", type=Path, default=STATE, help="folder of the stack's state (default: .local)")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
@@ -47,23 +43,23 @@ def _arguments() -> argparse.ArgumentParser:
         ("storm", "let many jobs fail at once; a few mails and digests follow"),
         ("mail", "print the mails that were sent"),
         ("token", "print the Entra token of a person, made up, who is signed in to the local app"),
-        ("env", 'variables for a shell that talks to the local Azure: eval "$(python -m local env)"'),
+        ("env", 'variables for a shell that talks to the local Azure: eval "$(.venv/bin/python -m local env)"'),
     ):
-        command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(json=False)
+        parsed = commands.add_parser(name, help=text, description=text)
+        parsed.set_defaults(json=False)
         if name in {"status", "env"}:
-            command.add_argument("--json", action="store_true", help="print JSON")
+            parsed.add_argument("--json", action="store_true", help="print JSON")
         if name == "token":
-            command.add_argument("--as", dest="person", metavar="NAME", required=True, help="who, for example alice")
-            command.add_argument(
+            parsed.add_argument("--as", dest="person", metavar="NAME", required=True, help="who, for example alice")
+            parsed.add_argument(
                 "--roles", nargs="*", default=[], metavar="ROLE", help="app roles, for example Approver.pro"
             )
-            command.add_argument("--seconds", type=int, default=3600, help="how long it is good (default: %(default)s)")
+            parsed.add_argument("--seconds", type=int, default=3600, help="how long it is good (default: %(default)s)")
         if name == "storm":
-            command.add_argument("count", type=_several, help="how many")
+            parsed.add_argument("count", type=_several, help="how many")
         if name == "env":
             who = "who the shell is in Azure: a principal of infra/data/roles.json (default: owner, who may do everything)"
-            command.add_argument("--as", dest="principal", metavar="PRINCIPAL", default=world.OWNER, help=who)
+            parsed.add_argument("--as", dest="principal", metavar="PRINCIPAL", default=world.OWNER, help=who)
     return parser
 
 
@@ -156,4 +152,4 @@ def _env(stack: Stack, principal: str, as_json: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run(main))

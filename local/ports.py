@@ -34,8 +34,11 @@ class Ports:
 def ports(environ: Mapping[str, str] = os.environ) -> Ports:
     """Read the table, moved by the environment.
 
-    A value that is no port (1-65535), or a port used twice, is a ValueError that names the variable.
+    A value that is no port (1-65535), a port used twice, or a name that no port has, is a ValueError that names the variable.
     """
+    known = {f"TIDEGATE_PORT_{field.name.upper()}" for field in dataclasses.fields(Ports)}
+    if unknown := sorted(name for name in environ if name.startswith("TIDEGATE_PORT_") and name not in known):
+        raise ValueError(f"{unknown[0]}: there is no such port; there are {', '.join(sorted(known))}")
     moved: dict[str, int] = {}
     for field in dataclasses.fields(Ports):
         variable = f"TIDEGATE_PORT_{field.name.upper()}"

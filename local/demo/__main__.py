@@ -15,12 +15,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from local import world
-from local.containers import Engine, EngineMissingError, find_engine
+from local import command, world
+from local.containers import Engine, find_engine
 from local.images import Variant, build, push
 from local.site import Site
 from local.stack import Stack
-from local.supervisor import StackError
 
 REPOSITORY = "training/litter"
 DEADLINE = 120
@@ -48,14 +47,10 @@ class Candidate:
 def main() -> int:
     """Exit status 0: both images ended as they should. 1: they did not, or the stack did not come up."""
     console = Console(highlight=False, soft_wrap=True)
-    try:
-        engine = find_engine()
-        console.print("[bold]Tidegate demo[/bold]: Azure on this machine, real registries, real containers")
-        stack = Stack(tell=lambda line: console.print(f"  {line}", style="dim", markup=False))
-        stack.up()
-    except (EngineMissingError, StackError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    engine = find_engine()
+    console.print("[bold]Tidegate demo[/bold]: Azure on this machine, real registries, real containers")
+    stack = Stack(tell=lambda line: console.print(f"  {line}", style="dim", markup=False))
+    stack.up()
     site = Site(stack)
     candidates = list(_pushed(console, site, engine))
     _watch(console, site, candidates)
@@ -109,13 +104,17 @@ def _news(site: Site, candidate: Candidate) -> Iterator[str]:
     seen = site.promotion(candidate.id)
     for row in seen["history"][candidate.seen :]:
         candidate.seen += 1
-        candidate.last = f"{row['what']}  {row['why'][:60]}".rstrip()
-        yield f"{row['at'][11:23]}  {candidate.tag:5} {row['what']:18} {row['after']:16} {row['why'][:60]}".rstrip()
+        candidate.last = f"{row['what']}  {_brief(row['why'])}".rstrip()
+        yield f"{row['at'][11:23]}  {candidate.tag:5} {row['what']:18} {row['after']:16} {_brief(row['why'])}".rstrip()
     candidate.state = seen["state"]
     if candidate.state in FINAL:
         started = datetime.datetime.fromisoformat(seen["since"])
         ended = datetime.datetime.fromisoformat(seen["history"][-1]["at"])
         candidate.took = (ended - started).total_seconds()
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _table(candidates: list[Candidate]) -> Table:
@@ -137,11 +136,12 @@ def _table(candidates: list[Candidate]) -> Table:
 def _prove(console: Console, site: Site, candidates: list[Candidate]) -> int:
     good, bad = candidates
     if any(each.took is None for each in candidates):
-        console.print(f"Not final after {DEADLINE} s; see .local/logs and: python -m local status", style="bold red")
+        console.print(f"Not final after {DEADLINE} s; see .local/logs and: make status", style="bold red")
         return 1
     _show_log(console, site, bad)
     record = [r for r in site.referrers(world.HEALTHY, REPOSITORY, good.digest) if "in-toto" in r["artifactType"]]
     facts = (
+        (f"{good.tag} was promoted and {bad.tag} rejected", (good.state, bad.state) == ("Promoted", "Rejected")),
         (
             f"healthy has {REPOSITORY}:{good.tag}, and it is the tested digest {good.digest[:19]}",
             site.digest(world.HEALTHY, REPOSITORY, good.tag) == good.digest,
@@ -170,7 +170,7 @@ def _show_log(console: Console, site: Site, bad: Candidate) -> None:
     """The end of the failing test's log. It is the image's text: printed as text, without control characters."""
     log = site.api("GET", f"/promotions/{bad.id}/log")
     lines = log.body.decode(errors="replace").rstrip().splitlines()[-14:] if log.status == 200 else ["(no log)"]
-    console.print(f"\n[bold]Why {bad.tag} was rejected[/bold], the end of its test log:")
+    console.print(f"\n[bold]Why {bad.tag} was {bad.state.lower()}[/bold], the end of its test log:")
     for line in lines:
         console.print(Text("  | " + "".join(c if c.isprintable() else " " for c in line), style="dim"))
 
@@ -190,9 +190,9 @@ def _show_next(console: Console, site: Site, good: Candidate, bad: Candidate) ->
         "stop everything": "make down",
     }
     console.print("\n[bold]Next[/bold] (the stack stays up)")
-    for label, command in steps.items():
-        console.print(Text(f"  {label + ':':29} {command}"))
+    for label, step in steps.items():
+        console.print(Text(f"  {label + ':':29} {step}"))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run(main))

@@ -6,25 +6,21 @@ import re
 import sys
 import time
 
-from local import job_cases, job_site
+from local import command, job_cases, job_site
 from local.site import Site
 from local.stack import Stack
-from local.supervisor import StackError
 
 
 def main() -> int:
     """Exit status 0: the mail came and the evicted job went on. 1: one of them did not happen."""
     print("Tidegate demo: a failed job becomes one mail, an evicted one goes on")
-    try:
-        stack = Stack(tell=lambda line: print(f"  {line}"))
-        stack.up()
-        site = Site(stack)
-        held = [_failure(site), _eviction(site)]
-    except (StackError, RuntimeError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    stack = Stack(tell=lambda line: print(f"  {line}"))
+    stack.up()
+    site = Site(stack)
+    held = [_failure(site), _eviction(site)]
     mail = f"http://127.0.0.1:{stack.ports.cloud}/mail"
-    print(f"\nThe mailbox: {mail} or make mail. More: python -m local fail-run | evict | storm 200. Stop: make down")
+    print(f"\nThe mailbox: {mail} or make mail. Stop: make down")
+    print("More: .venv/bin/python -m local fail-run | evict | storm 200")
     return 0 if all(held) else 1
 
 
@@ -75,4 +71,4 @@ def _is_completed(site: Site, name: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run(main))

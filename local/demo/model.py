@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from local import model_site
-from local.containers import EngineMissingError, find_engine
+from local import command, model_site
+from local.containers import find_engine
 from local.site import Site
 from local.stack import Stack
-from local.supervisor import StackError
 
 NAME = "digits"
 APPROVER = "Alice Example"
@@ -27,21 +26,17 @@ DEADLINE = 420
 def main() -> int:
     """Exit status 0: two were delivered, the worse one was taken back, the big one was refused. 1: one did not happen."""
     print("Tidegate demo: a registered model is delivered through dev, int and pro")
-    try:
-        engine = find_engine()
-        stack = Stack(tell=lambda line: print(f"  {line}"))
-        stack.up()
-        site = Site(stack)
-        print("\nThe image that trains and serves goes through its own gate first ...")
-        image = model_site.ensure_image(site, engine)
-        print(f"  {image[:80]}...")
-        with tempfile.TemporaryDirectory(prefix="tidegate-models-") as folder:
-            held = _deliver_all(site, image, Path(folder))
-    except (EngineMissingError, StackError, RuntimeError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    engine = find_engine()
+    stack = Stack(tell=lambda line: print(f"  {line}"))
+    stack.up()
+    site = Site(stack)
+    print("\nThe image that trains and serves goes through its own gate first ...")
+    image = model_site.ensure_image(site, engine)
+    print(f"  {image[:80]}...")
+    with tempfile.TemporaryDirectory(prefix="tidegate-models-") as folder:
+        held = _deliver_all(site, image, Path(folder))
     url = f"http://127.0.0.1:{stack.ports.functions}/api/console"
-    print(f"\nThe console: {url} (its key: python -m local env). The mails: make mail. Stop: make down")
+    print(f"\nThe console: {url} (its key: cat .local/api.key). The mails: make mail. Stop: make down")
     return 0 if all(held) else 1
 
 
@@ -95,7 +90,7 @@ def _watch(site: Site, version: str) -> dict[str, Any]:
         found = model_site.delivery(site, NAME, version)
         if found is not None:
             for row in found["history"][seen:]:
-                print(f"  {row['at'][11:19]}  {row['after']:<17} {row['why'][:90]}".rstrip())
+                print(f"  {row['at'][11:19]}  {row['after']:<18} {row['why']}".rstrip())
             seen = len(found["history"])
             at_endpoint = _tell_endpoint(found, at_endpoint)
             if found["state"] == "AwaitingApproval":
@@ -108,7 +103,7 @@ def _watch(site: Site, version: str) -> dict[str, Any]:
 
 def _tell_endpoint(found: dict[str, Any], before: str) -> str:
     stage = next((each for each in found["stages"] if each["state"] == "current" and each["endpoint"]), None)
-    if stage is None:
+    if stage is None or stage["endpoint"]["state"] == "Unknown":  # nobody has asked for anything there yet
         return before
     weights = stage["endpoint"]["weights"] or {"live": {}, "mirror": {}}
     parts = [f"{share} % to {name}" for name, share in weights["live"].items()]
@@ -146,4 +141,4 @@ def _says(holds: bool, words: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run(main))

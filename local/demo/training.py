@@ -5,26 +5,19 @@ from __future__ import annotations
 import sys
 import time
 
-from local import training_drill
+from local import command, training_drill
 from local.site import Site
 from local.stack import Stack
-from local.supervisor import StackError
 
 
 def main() -> int:
     """Exit status 0: the run ended in the state of one that was never interrupted. 1: it did not, or did not end."""
     print("Eviction drill: a training job on a spot compute, TensorFlow and all")
     since = time.monotonic()
-    try:
-        stack = Stack(tell=lambda line: print(f"  {line}"))
-        stack.up()
-        print(
-            "\nIt trains, loses its node, and is submitted again after the backoff (alerts.resubmit of gates.yaml) ..."
-        )
-        result = training_drill.drill(Site(stack))
-    except (StackError, RuntimeError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    stack = Stack(tell=lambda line: print(f"  {line}"))
+    stack.up()
+    print("\nIt trains, loses its node, and is submitted again after the backoff (alerts.resubmit of gates.yaml) ...")
+    result = training_drill.drill(Site(stack))
     for attempt in (result.evicted, result.successor, result.undisturbed):
         _show(attempt)
     print(
@@ -43,4 +36,4 @@ def _show(attempt: training_drill.Attempt) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run(main))

@@ -31,6 +31,13 @@ def test_a_port_used_twice_is_refused_with_both_names() -> None:
         ports({"TIDEGATE_PORT_CLOUD": "17443"})
 
 
+def test_a_name_that_no_port_has_is_refused_with_those_there_are() -> None:
+    with pytest.raises(
+        ValueError, match=r"TIDEGATE_PORT_REGISTRY: there is no such port; there are .*STAGING_REGISTRY"
+    ):
+        ports({"TIDEGATE_PORT_REGISTRY": "17501"})
+
+
 def test_two_ports_may_swap() -> None:
     swapped = ports({"TIDEGATE_PORT_FRONT": "17080", "TIDEGATE_PORT_CLOUD": "17443"})
     assert (swapped.front, swapped.cloud) == (17080, 17443)
