@@ -26,7 +26,7 @@ from azure.eventgrid import EventGridPublisherClient
 from azure.identity import ClientAssertionCredential, ClientSecretCredential, DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 
-from infra.tests.azure import ARM, Arm, Registry
+from infra.azure import ARM, Arm, Registry
 
 CASES = Path(__file__).with_name("role_cases.json")
 TYPES = {

@@ -23,13 +23,12 @@ from typing import Any, Protocol, override
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
-from azure.identity import DefaultAzureCredential
 from azure.mgmt.containerregistry import ContainerRegistryManagementClient
 from azure.mgmt.containerregistry.models import ImportImageParameters, ImportSource
 
+from infra.azure import Arm, Registry, signed_in
 from infra.scripts.azure_cli import ask
 from infra.scripts.outputs import outputs
-from infra.tests.azure import Arm, Registry
 
 DATA = Path(__file__).parents[1] / "data"
 SOURCE = "docker.io/library/debian:stable-slim"
@@ -198,7 +197,7 @@ def main(arguments: list[str]) -> int:
     parsed = parser.parse_args(arguments)
     names = json.loads(parsed.outputs.read_text()) if parsed.outputs else outputs(parsed.environment)
     subscription = os.environ.get("AZURE_SUBSCRIPTION_ID") or str(ask(["account", "show"])["id"])
-    azure = Signed(DefaultAzureCredential(), subscription, names["AZURE_RESOURCE_GROUP"])
+    azure = Signed(signed_in(), subscription, names["AZURE_RESOURCE_GROUP"])
     passed = failed = 0
     for each in run(names, azure):
         passed, failed = passed + (not each.fault), failed + bool(each.fault)

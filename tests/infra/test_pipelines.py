@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,33 @@ def test_the_stages_of_azure_devops_are_in_the_same_order() -> None:
     ]
 
 
-def test_pro_is_released_from_main_alone() -> None:
-    github = load(GITHUB / "infrastructure.yml")["jobs"]["pro"]
-    devops = load(DEVOPS / "infrastructure.yml")["stages"][-1]["parameters"]
+RELEASES = ("infrastructure", "function-app", "training-image", "scoring-image")
+"""Those that go to dev and then to pro."""
 
-    assert github["if"] == "github.ref == 'refs/heads/main'"
-    assert "eq(variables.isMain, 'True')" in devops["condition"]
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_pro_is_released_after_dev_and_from_main_alone(name: str) -> None:
+    github = load(GITHUB / f"{name}.yml")["jobs"]["pro"]
+    stages = load(DEVOPS / f"{name}.yml")["stages"]
+    dev, pro = (next(each["parameters"] for each in stages if environment_of(each) == one) for one in ("dev", "pro"))
+
+    assert (github["if"], github["needs"]) == ("github.ref == 'refs/heads/main'", "dev")
+    assert pro["condition"] == "and(succeeded(), eq(variables['Build.SourceBranch'], 'refs/heads/main'))"
+    assert "condition" not in dev
+    (after,) = pro["dependsOn"]
+    assert after.endswith("_dev")
+
+
+def environment_of(stage: Any) -> str:
+    return str(stage.get("parameters", {}).get("environment", ""))
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
+def test_what_touches_an_environment_asks_for_its_approvals(path: Path) -> None:
+    """In both systems they are rules of the environment, and hold for jobs that name it. int has none, so its tests need not."""
+    for job in jobs_of(load(path)):
+        if any(ASKS_AZURE.search(each) for each in commands(job)):
+            assert "environment" in job or "tidegate-int" in str(job)
 
 
 def test_int_is_removed_after_a_failure_too() -> None:
@@ -83,27 +105,183 @@ def test_a_workflow_signs_in_by_federation_with_the_least_permissions(path: Path
     assert not re.search(r"creds:|AZURE_CREDENTIALS|client-secret", path.read_text())
 
 
+def jobs_of(content: Any) -> list[dict[str, Any]]:
+    """Every job with steps of its own, wherever it stands."""
+    if isinstance(content, dict):
+        is_job = {"steps", "strategy"} & set(content) and {"job", "deployment", "runs-on"} & set(content)
+        return [content] * bool(is_job) + [each for value in content.values() for each in jobs_of(value)]
+    return [each for value in content for each in jobs_of(value)] if isinstance(content, list) else []
+
+
+def steps(content: Any) -> list[Any]:
+    """The steps of a job or of a template of steps, in order; those of an Azure DevOps template stand for its commands."""
+    if isinstance(content, dict):
+        if "steps" in content:
+            return [inner for each in content["steps"] for inner in _expanded(each)]
+        return [each for value in content.values() for each in steps(value)]
+    return [each for value in content for each in steps(value)] if isinstance(content, list) else []
+
+
+def _expanded(step: Any) -> list[Any]:
+    """A step, or those of the template that it stands for."""
+    if not str(step.get("template", "")).endswith("steps.yml"):
+        return [step]
+    before = [each for each in load(DEVOPS / "templates" / "steps.yml")["steps"] if "task" in each or "script" in each]
+    return [*before, *({"task": "AzureCLI@2", "inlineScript": each} for each in _texts(step["parameters"]["commands"]))]
+
+
+def _texts(content: Any) -> list[str]:
+    if isinstance(content, dict):
+        return [text for value in content.values() for text in _texts(value)]
+    return [text for each in content for text in _texts(each)] if isinstance(content, list) else [str(content)]
+
+
+def command(step: Any) -> str:
+    """What a step runs in a shell; empty: nothing."""
+    inputs = step.get("inputs") or {}
+    return str(step.get("run") or step.get("script") or step.get("inlineScript") or inputs.get("inlineScript") or "")
+
+
+def commands(job: Any) -> list[str]:
+    return [text for each in steps(job) if (text := command(each))]
+
+
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
 def test_every_job_has_an_end(path: Path) -> None:
-    def jobs(content: Any) -> list[dict[str, Any]]:
-        if isinstance(content, dict):
-            own = (
-                [content]
-                if {"steps", "strategy"} & set(content) and {"job", "deployment", "runs-on"} & set(content)
-                else []
-            )
-            return own + [each for value in content.values() for each in jobs(value)]
-        return [each for value in content for each in jobs(value)] if isinstance(content, list) else []
-
-    for job in jobs(load(path)):
+    for job in jobs_of(load(path)):
         assert "timeoutInMinutes" in job or "timeout-minutes" in job
+
+
+ASKS_AZURE = re.compile(r"infra/scripts/(deploy|release-functions|build-image)|python -m infra\.")
+NEEDS_PACKAGES = re.compile(r"deploy smoke|python -m infra\.(tests|scripts\.(register_trainer|start_retraining))")
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
+def test_a_step_finds_what_it_needs_when_it_runs(path: Path) -> None:
+    """A checkout, Python 3.13, the packages that ask Azure, and a sign-in: in the same job, and before."""
+    for job in jobs_of(load(path)):
+        ran: list[Any] = []
+        for step in steps(job):
+            text = command(step)
+            if ASKS_AZURE.search(text):
+                # A plain job of Azure DevOps checks out by itself.
+                assert has(ran, "actions/checkout") or has(ran, "'checkout': 'self'") or "job" in job, (path.name, text)
+                assert has(ran, "setup-python") or has(ran, "UsePythonVersion"), (path.name, text)
+                assert has(ran, "azure/login") or step.get("task") == "AzureCLI@2", (path.name, text)
+            if NEEDS_PACKAGES.search(text):
+                assert has(ran, "--requirement requirements.txt"), (path.name, text)
+            ran.append(step)
+
+
+def has(ran: list[Any], words: str) -> bool:
+    return any(words in str(each) for each in ran)
+
+
+OTHER_SERVICES = re.compile(r"release-functions|deploy smoke|register_trainer|infra\.tests\.roles")
+"""What asks more than the resource manager: App Service, registries, the vault."""
+
+
+@pytest.mark.parametrize("path", sorted(GITHUB.glob("*.yml")), ids=lambda path: path.name)
+def test_what_asks_another_service_has_just_signed_in(path: Path) -> None:
+    """GitHub's proof is good for five minutes, and each service has tokens of its own: AADSTS700024 afterwards."""
+    for job in jobs_of(load(path)):
+        before: Any = {}
+        for step in steps(job):
+            if OTHER_SERVICES.search(command(step)):
+                assert "azure/login" in before.get("uses", ""), f"{path.name}: {command(step)}"
+                assert before.get("if") == step.get("if")
+            before = step
+
+
+def test_a_fresh_sign_in_is_what_the_steps_have_in_azure_devops() -> None:
+    (looped,) = [
+        each for each in load(DEVOPS / "templates" / "steps.yml")["steps"] if any("each" in key for key in each)
+    ]
+
+    assert [each["task"] for each in next(iter(looped.values()))] == ["AzureCLI@2"]
+
+
+@pytest.mark.parametrize("path", sorted(GITHUB.glob("*.yml")), ids=lambda path: path.name)
+def test_actions_of_others_are_fixed_to_a_commit(path: Path) -> None:
+    """A tag can be moved to other code; the comment says which version the commit is."""
+    for line in path.read_text().splitlines():
+        if (found := re.search(r"uses: (\S+)(.*)", line)) and not found[1].startswith("./"):
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", found[1]), line
+            assert re.fullmatch(r" # v\d+\.\d+\.\d+", found[2]), line
+
+
+def test_one_commit_of_an_action_is_used_everywhere() -> None:
+    used = {
+        found for path in GITHUB.glob("*.yml") for found in re.findall(r"uses: (\S+)@([0-9a-f]{40})", path.read_text())
+    }
+
+    assert len(used) == len({action for action, _ in used}) == 5
+
+
+SCHEMA = "https://schema.management.azure.com/providers/Microsoft.Logic/schemas/2016-06-01/workflowdefinition.json"
+
+
+@pytest.mark.parametrize(
+    "job",
+    [load(GITHUB / "infrastructure.yml")["jobs"]["check"], load(DEVOPS / "infrastructure.yml")["stages"][0]],
+    ids=["github", "azure"],
+)
+def test_the_first_job_compiles_and_asks_microsoft_s_schema_before_anything_is_deployed(job: Any) -> None:
+    ran = commands(job)
+    (asked,) = [each for each in steps(job) if "check-jsonschema" in command(each)]
+
+    assert "infra/scripts/compile" in ran
+    assert ran.index("python -m pytest tests/infra") < ran.index("infra/scripts/compile")
+    assert command(asked) == 'check-jsonschema --schemafile "$SCHEMA" infra/data/alert-email.workflow.json'
+    assert asked["env"] == {"SCHEMA": SCHEMA}
+    stated = json.loads((INFRA / "data" / "alert-email.workflow.json").read_text())["$schema"]
+    assert stated.removesuffix("#") == SCHEMA
+    assert re.search(r"^check-jsonschema==", (ROOT / "requirements" / "dev.txt").read_text(), re.MULTILINE)
+
+
+def test_only_one_run_at_a_time_deploys() -> None:
+    """There is one int: two runs in it would remove what the other tests."""
+    group = load(GITHUB / "infrastructure.yml")["concurrency"]["group"]
+
+    assert group == "infrastructure-${{ github.event_name == 'pull_request' && github.ref || 'release' }}"
+    assert load(DEVOPS / "infrastructure.yml")["trigger"]["batch"] == "true"
+
+
+@pytest.mark.parametrize("name", ["training-image", "scoring-image"])
+def test_an_image_is_built_in_every_environment_that_uses_it(name: str) -> None:
+    """Each has a staging and a healthy registry of its own, and trains and serves what is in its own."""
+    github = load(GITHUB / f"{name}.yml")["jobs"]
+    devops = load(DEVOPS / f"{name}.yml")["stages"]
+    folder = "trainer" if name == "training-image" else "scoring"
+
+    assert [each["with"]["environment"] for each in github.values()] == ["dev", "pro"]
+    assert {each["with"]["image"] for each in github.values()} == {folder}
+    assert [(each["parameters"]["environment"], each["parameters"]["image"]) for each in devops] == [
+        ("dev", folder),
+        ("pro", folder),
+    ]
+
+
+@pytest.mark.parametrize(
+    "job",
+    [load(GITHUB / "image.yml")["jobs"]["build"], load(DEVOPS / "templates" / "image.yml")["stages"][0]["jobs"][0]],
+    ids=["github", "azure"],
+)
+def test_the_training_image_is_registered_after_it_was_built_under_the_same_tag(job: Any) -> None:
+    ran = " ".join(commands(job))
+    build, register = ran.index("infra/scripts/build-image"), ran.index("python -m infra.scripts.register_trainer")
+    tag = '"$TAG"' if "runs-on" in job else '"$(tag)"'
+
+    assert build < register
+    assert ran.count(tag) == 2
+    assert "image == 'trainer'" in str(job) or "eq(parameters.image, 'trainer')" in str(job)
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
 def test_what_a_pipeline_runs_is_there(path: Path) -> None:
     for script in re.findall(r"infra/scripts/[\w-]+", path.read_text()):
         assert (ROOT / script).is_file()
-    for module in re.findall(r"python -m (infra[\w.]+)", path.read_text()):
+    for module in re.findall(r"python -m (infra[\w.]+\w)", path.read_text()):
         assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
     for template in re.findall(r"template: (\S+\.yml)", path.read_text()):
         assert (path.parent / template).is_file() or (DEVOPS / template).is_file()
@@ -141,14 +319,17 @@ def test_int_is_tested_once_by_a_step_of_its_own() -> None:
     assert smoke_of_int((DEVOPS / "infrastructure.yml").read_text()) == ["deploy smoke int"]
 
 
-def test_the_production_environment_can_be_tested_from_inside_of_its_network() -> None:
+@pytest.mark.parametrize("name", RELEASES)
+def test_the_production_environment_can_be_reached_from_inside_of_its_network(name: str) -> None:
     """It is private: registries and the API answer nobody outside."""
-    for name in ("infrastructure.yml", "function-app.yml"):
-        assert "vars.PRIVATE_RUNNER" in (GITHUB / name).read_text()
-        assert "parameters.privatePool" in (DEVOPS / name).read_text()
+    assert (
+        load(GITHUB / f"{name}.yml")["jobs"]["pro"]["with"]["runner"] == "${{ vars.PRIVATE_RUNNER || 'ubuntu-24.04' }}"
+    )
+    pro = load(DEVOPS / f"{name}.yml")["stages"][-1]["parameters"]
+    assert pro["${{ if ne(parameters.privatePool, 'none') }}"] == {"pool": {"name": "${{ parameters.privatePool }}"}}
 
 
-@pytest.mark.parametrize("part", ["environment", "shared", "workspace"])
+@pytest.mark.parametrize("part", ["environment", "shared", "workspace", "image", "function-release"])
 def test_both_systems_have_a_template_for_every_part(part: str) -> None:
     assert set(load(GITHUB / f"{part}.yml")["on"]) == {"workflow_call"}
     assert load(DEVOPS / "templates" / f"{part}.yml")["parameters"]

@@ -14,8 +14,8 @@ from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import HttpTransport
 
 from infra import access
+from infra.azure import ARM, Arm
 from infra.tests import roles
-from infra.tests.azure import ARM, Arm
 from infra.tests.roles import Case
 
 CASES = roles.read()

@@ -9,10 +9,24 @@ from azure.core.credentials import TokenCredential
 from azure.core.pipeline.policies import RetryPolicy
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest
+from azure.identity import DefaultAzureCredential
 from azure.mgmt.core import ARMPipelineClient
 from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
 
 ARM = "https://management.azure.com"
+REGISTRIES = "https://containerregistry.azure.net/.default"
+
+
+def signed_in(who: TokenCredential | None = None) -> TokenCredential:
+    """Whoever is signed in, with a token for each service that is asked later.
+
+    What proves a pipeline to Entra is good for minutes. `az` keeps the tokens that it got by it for an hour, so all of them
+    are asked for before anything is waited for.
+    """
+    who = who or DefaultAzureCredential()
+    for scope in (f"{ARM}/.default", REGISTRIES):
+        who.get_token(scope)
+    return who
 
 
 class Arm:
@@ -68,7 +82,7 @@ class Registry:
         return int(self._send("POST", "/v2/role-test/blobs/uploads/", "role-test", "pull,push").status_code)
 
     def _send(self, method: str, path: str, repository: str, actions: str) -> Any:
-        entra = self._who.get_token("https://containerregistry.azure.net/.default").token
+        entra = self._who.get_token(REGISTRIES).token
         refresh = self._exchanged("/oauth2/exchange", {"grant_type": "access_token", "access_token": entra})
         if refresh.status_code != 200:
             return refresh
