@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,12 @@ from local.ports import Ports, free_ports, ports
 
 def test_without_variables_the_table_is_the_documented_one() -> None:
     assert ports({}) == Ports()
+
+
+def test_the_documentation_has_every_port_with_its_variable() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "local-stack.md").read_text()
+    documented = re.findall(r"^\| (\d+) \| `TIDEGATE_PORT_([A-Z_]+)` \|", page, re.MULTILINE)
+    assert {name.lower(): int(port) for port, name in documented} == dataclasses.asdict(Ports())
 
 
 def test_a_variable_moves_its_port_and_no_other() -> None:

@@ -397,7 +397,7 @@ def _path(connection: Connection, identity: str) -> str:
     except Problem as problem:
         if problem.status is not Exit.NOT_FOUND:
             raise
-        todo = "See them: tidegate promotions, tidegate deliveries"
+        todo = "See them: tidegate promotions, tidegate deliveries; a dead letter: tidegate dead-letters --json"
         raise Problem(Exit.NOT_FOUND, f"there is no promotion and no delivery {identity}", todo) from problem
     return f"/deliveries/{segment(identity)}"
 
