@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -18,3 +18,13 @@ def ask(arguments: Sequence[str]) -> Any:
     if done.returncode:
         raise AzureCliError(f"az {' '.join(arguments[:3])}: {done.stderr.strip() or 'no message'}")
     return json.loads(done.stdout or "null")
+
+
+def listed(url: str, az: Callable[[Sequence[str]], Any] = ask) -> list[Mapping[str, Any]]:
+    """Everything that a list of the resource manager has, page by page."""
+    found: list[Mapping[str, Any]] = []
+    while url:
+        page = az(["rest", "--method", "get", "--url", url])
+        found += page["value"]
+        url = page.get("nextLink") or ""
+    return found

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any
 
 from infra.scripts import capacity, environments
-from infra.scripts.azure_cli import AzureCliError, ask
+from infra.scripts.azure_cli import AzureCliError, ask, listed
 from infra.scripts.environments import Environment, Machines
 
 Az = Callable[[Sequence[str]], Any]
@@ -168,13 +168,7 @@ def _permission_problems(subscription: str, group: str, az: Az) -> Iterator[str]
 
 def _cluster_usages(location: str, subscription: str, az: Az) -> Sequence[Mapping[str, Any]]:
     provider = f"/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices"
-    url = f"{provider}/locations/{location}/usages?api-version=2025-12-01"
-    found: list[Mapping[str, Any]] = []
-    while url:
-        page = az(["rest", "--method", "get", "--url", url])
-        found += page["value"]
-        url = page.get("nextLink") or ""
-    return found
+    return listed(f"{provider}/locations/{location}/usages?api-version=2025-12-01", az)
 
 
 def _names(environment: Environment, subscription: str, az: Az, given: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from infra.scripts.azure_cli import AzureCliError, ask
+from infra.scripts.azure_cli import AzureCliError, ask, listed
 
 _VERSION = "api-version=2025-12-01"
 
@@ -22,8 +22,8 @@ def traffic(group: str, az: Callable[[Sequence[str]], Any] = ask) -> dict[str, d
     found: dict[str, dict[str, int]] = {}
     kind = "Microsoft.MachineLearningServices/workspaces"
     for workspace in az(["resource", "list", "--resource-group", group, "--resource-type", kind]):
-        answer = az(["rest", "--method", "get", "--url", f"{workspace['id']}/onlineEndpoints?{_VERSION}"])
-        found |= {each["name"]: each["properties"].get("traffic") or {} for each in answer["value"]}
+        endpoints = listed(f"{workspace['id']}/onlineEndpoints?{_VERSION}", az)
+        found |= {each["name"]: each["properties"].get("traffic") or {} for each in endpoints}
     return found
 
 

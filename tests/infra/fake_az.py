@@ -25,6 +25,7 @@ case "$*" in
     'keyvault list-deleted'*) [ -z "${AZ_VAULTS_FAIL:-}" ] || exit 1; echo "${AZ_DELETED_VAULTS:-0}" ;;
     'account show'*) [ -z "${AZ_SIGNED_OUT:-}" ] || exit 1; echo '{"id": "s"}' ;;
     'lock list'*) echo /locks/l ;;
+    'role assignment list'*) echo /grants/g ;;
     'deployment sub validate'*query*) echo '[]' ;;
     *'query properties.outputs '*)
         echo '{"azurE_RESOURCE_GROUP": {"value": "rg"}, "eventS_APP_NAME": {"value": "e"},'

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.conftest import INFRA
+from tests.infra.conftest import INFRA, data
 from tests.infra.fake_az import install, run
 
 SCRIPTS = INFRA / "scripts"
@@ -76,6 +76,23 @@ def test_destroy_asks_for_the_name(bin_folder: Path) -> None:
     order = [next(number for number, call in enumerate(done.calls) if step in call) for step in steps]
     assert order == sorted(order)
     assert not [call for call in done.calls if call.startswith("group delete")]
+
+
+def test_grants_of_identities_that_went_with_the_environment_go_too(bin_folder: Path) -> None:
+    """They are found by the key of their role, which is what the template writes into each assignment."""
+    done = run(bin_folder, DEPLOY, "destroy", "int", TIDEGATE_YES="1", AZ_GROUP="true")
+    (listed,) = [each for each in done.calls if each.startswith("role assignment list")]
+    own = {"events-app", "api-app", "training", "serving"}
+    on_group = {each["role"] for each in data("roles")["grants"] if each["scope"] == "resource-group"}
+    of_identities = {
+        each["role"]
+        for each in data("roles")["grants"]
+        if each["scope"] == "resource-group" and each["principal"] in own
+    }
+
+    assert "role assignment delete --ids /grants/g" in done.calls
+    assert {each for each in on_group if f"description=='{each}'" in listed} == of_identities
+    assert "description: each.roleKey" in (INFRA / "modules" / "roles.bicep").read_text()
 
 
 def test_destroying_what_is_not_there_is_no_error(bin_folder: Path) -> None:

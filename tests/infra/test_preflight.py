@@ -374,7 +374,9 @@ def test_traffic_is_read_from_every_endpoint_of_the_group() -> None:
                 return [{"id": "/w1"}, {"id": "/w2"}]
             case _:
                 endpoint = {"name": f"e{arguments[-1][2]}", "properties": {"traffic": {"blue": 100}}}
-                return {"value": [endpoint, {"name": f"new{arguments[-1][2]}", "properties": {}}]}
+                if "page=2" in arguments[-1]:
+                    return {"value": [{"name": f"new{arguments[-1][2]}", "properties": {}}]}
+                return {"value": [endpoint], "nextLink": f"{arguments[-1]}&page=2"}
 
     assert traffic.traffic("g", az) == {"e1": {"blue": 100}, "new1": {}, "e2": {"blue": 100}, "new2": {}}
     assert traffic.traffic("g", lambda _: False) == {}
