@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -67,20 +68,28 @@ _PROBLEMS: tuple[tuple[type[TidegateError], int, str], ...] = (
 )
 
 
-def answered(handle: Callable[[], Answer]) -> func.HttpResponse:
-    """The answer of a handler; an error of ours becomes problem details, any other is the host's 500 and is logged by it."""
+def answered(handle: Callable[[], Answer], *, in_browser: bool = False) -> func.HttpResponse:
+    """The answer of a handler; an error of ours becomes problem details, or a page `in_browser`.
+
+    Any other error is the host's 500 and is logged by it.
+    """
     try:
         answer = handle()
     except TidegateError as error:
         status, title = next((status, title) for kind, status, title in _PROBLEMS if isinstance(error, kind))
-        return _problem(status, title, str(error), _more_headers(error))
+        show = _problem_page if in_browser else _problem
+        return show(status, title, str(error), _more_headers(error))
     if isinstance(answer.body, bytes):
         return _response(answer.body, answer.status, "text/plain", dict(answer.headers))
     if (page := getattr(answer.body, "text", None)) is not None:
-        styled = page.replace("</head>", f"<style>{_STYLE}</style></head>", 1)
-        return _response(styled, answer.status, "text/html", {**dict(answer.headers), **_PAGE_HEADERS})
+        return _page(page, answer.status, dict(answer.headers))
     text = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
     return _response(text, answer.status, "application/json", dict(answer.headers))
+
+
+def to_reader(req: func.HttpRequest, handle: Callable[[], Answer]) -> func.HttpResponse:
+    """The answer to whoever follows a link of a mail, mostly in a browser: trouble is a page there as well."""
+    return answered(handle, in_browser="text/html" in req.headers.get("accept", ""))
 
 
 def to_person(req: func.HttpRequest, handle: Callable[[Person], Answer]) -> func.HttpResponse:
@@ -136,6 +145,22 @@ def _more_headers(error: TidegateError) -> dict[str, str]:
 def _problem(status: int, title: str, detail: str, headers: Mapping[str, str]) -> func.HttpResponse:
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return _response(json.dumps(body, ensure_ascii=False), status, "application/problem+json", headers)
+
+
+def _problem_page(status: int, title: str, detail: str, headers: Mapping[str, str]) -> func.HttpResponse:
+    text = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Tidegate</title>'
+        '<meta name="viewport" content="width=device-width,initial-scale=1"></head>'
+        f"<body><h1>{html.escape(title)}</h1><p>{html.escape(detail)}</p>"
+        "<p>Nothing was done. A link of a mail is good for three days, and only as a whole; some programs cut it.</p>"
+        '<p><a href="/api/console">Open the console instead</a></p></body></html>'
+    )
+    return _page(text, status, headers)
+
+
+def _page(text: str, status: int, headers: Mapping[str, str]) -> func.HttpResponse:
+    styled = text.replace("</head>", f"<style>{_STYLE}</style></head>", 1)
+    return _response(styled, status, "text/html", {**headers, **_PAGE_HEADERS})
 
 
 def _response(body: str | bytes, status: int, mimetype: str, headers: Mapping[str, str]) -> func.HttpResponse:

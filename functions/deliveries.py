@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.answers import answered, form_body, json_body, sender, to_person
+from functions.answers import form_body, json_body, sender, to_person, to_reader
 from tidegate.bootstrap import runtime
 
 blueprint = func.Blueprint()
@@ -75,7 +75,7 @@ def release_delivery(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("decisions", methods=["POST"])
 def decide_by_form(req: func.HttpRequest) -> func.HttpResponse:
     """What the form of a mail's approval page sends; behind the platform's sign-in, and checked again here."""
-    return answered(lambda: runtime().actions.take("approve", req.params, form_body(req), sender(req)))
+    return to_reader(req, lambda: runtime().actions.take("approve", req.params, form_body(req), sender(req)))
 
 
 def _id(req: func.HttpRequest) -> str:

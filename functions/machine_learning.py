@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.answers import answered, form_body, sender
+from functions.answers import form_body, sender, to_reader
 from functions.event_grid_input import AnyEvent
 from tidegate.bootstrap import runtime
 
@@ -27,11 +27,13 @@ def model_registered(event: AnyEvent) -> None:
 @blueprint.route("actions/{action}", methods=["GET"])
 def show_action(req: func.HttpRequest) -> func.HttpResponse:
     """Say what a button of a mail would do; whoever opens a link changes nothing."""
-    return answered(lambda: runtime().actions.show(req.route_params["action"], req.params))
+    return to_reader(req, lambda: runtime().actions.show(req.route_params["action"], req.params))
 
 
 @blueprint.function_name("take_action")
 @blueprint.route("actions/{action}", methods=["POST"])
 def take_action(req: func.HttpRequest) -> func.HttpResponse:
     """Do what a button of a mail is for."""
-    return answered(lambda: runtime().actions.take(req.route_params["action"], req.params, form_body(req), sender(req)))
+    return to_reader(
+        req, lambda: runtime().actions.take(req.route_params["action"], req.params, form_body(req), sender(req))
+    )

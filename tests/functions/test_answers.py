@@ -12,7 +12,7 @@ from typing import NoReturn
 import azure.functions as func
 import pytest
 
-from functions.answers import MAX_BODY, answered, form_body, json_body, sender
+from functions.answers import MAX_BODY, answered, form_body, json_body, sender, to_reader
 from tidegate.api.answers import Answer, Page
 from tidegate.composition import make
 from tidegate.errors import (
@@ -62,6 +62,26 @@ def test_an_error_becomes_problem_details(error: TidegateError, status: int) -> 
     problem = json.loads(response.get_body())
     assert (response.status_code, response.mimetype) == (status, "application/problem+json")
     assert (problem["status"], problem["detail"]) == (status, str(error))
+
+
+@pytest.mark.parametrize(
+    ("accept", "mimetype"),
+    [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+        ("*/*", "application/problem+json"),
+        ("", "application/problem+json"),
+    ],
+)
+def test_a_link_that_does_not_hold_is_told_on_a_page_to_a_browser_and_as_json_to_a_program(
+    accept: str, mimetype: str
+) -> None:
+    request = func.HttpRequest("GET", "/api/actions/mute", headers={"Accept": accept} if accept else {}, body=b"")
+    response = to_reader(request, _raising(NotSignedIn("link: <b>not</b> ours")))
+    assert (response.status_code, response.mimetype) == (401, mimetype)
+    assert response.headers["WWW-Authenticate"]
+    body = response.get_body().decode()
+    assert ("&lt;b&gt;not&lt;/b&gt;" in body) == (mimetype == "text/html")
+    assert ("frame-ancestors" in response.headers["Content-Security-Policy"]) == (mimetype == "text/html")
 
 
 def test_a_service_that_says_when_is_believed() -> None:
