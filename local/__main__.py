@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from infra import access
 from local import command, job_cases, job_site, world
 from local.ports import ports
 from local.site import Site
@@ -59,7 +60,10 @@ def _arguments() -> argparse.ArgumentParser:
             parsed.add_argument("count", type=_several, help="how many")
         if name == "env":
             who = "who the shell is in Azure: a principal of infra/data/roles.json (default: owner, who may do everything)"
-            parsed.add_argument("--as", dest="principal", metavar="PRINCIPAL", default=world.OWNER, help=who)
+            known = sorted({world.OWNER, *(grant.principal for grant in access.read().grants)})
+            parsed.add_argument(
+                "--as", dest="principal", choices=known, metavar="PRINCIPAL", default=world.OWNER, help=who
+            )
     return parser
 
 
@@ -75,17 +79,19 @@ def _case(site: Site, command: str, count: int) -> int:
         case "mail":
             return _mail(site)
         case "fail-run":
-            words = f"Job {job_cases.fail_run(site)} runs, and will fail. Its mail comes in about a minute"
+            words = f"Job {job_cases.fail_run(site)} runs, and will fail. Its mail comes in about a minute: make mail"
         case "evict":
             job = job_cases.evict(site)
-            words = f"Job {job} was evicted. In about a minute {job}-attempt-1 goes on from its checkpoint; no mail"
+            words = (
+                f"Job {job} was evicted. In about a minute {job}-attempt-1 goes on from its checkpoint; no mail comes"
+            )
         case _:
             start = job_cases.storm(site, count)
             words = (
                 f"{count} jobs have failed: {start}-0 ... {start}-{count - 1}. Their first mails come in about a minute, "
-                "the others as digests, no faster than alerts.rate of gates.yaml allows (30 an hour)"
+                "the others as digests, no faster than alerts.rate of gates.yaml allows (30 an hour): make mail"
             )
-    print(f"{words}: make mail")
+    print(words)
     return 0
 
 
@@ -101,10 +107,9 @@ def _mail(site: Site) -> int:
 
 
 def _several(text: str) -> int:
-    count = int(text)
-    if not 1 <= count <= _MOST:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST:
         raise argparse.ArgumentTypeError(f"must be 1 to {_MOST}")
-    return count
+    return int(text)
 
 
 def _token(site: Site, options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from local import command
+from local.__main__ import _arguments
 from local.supervisor import StackError
 
 
@@ -30,6 +31,23 @@ def test_trouble_is_one_line_and_an_exit_status(
     said = capsys.readouterr().err.strip()
     assert words in said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (["env", "--as", "nobody"], "invalid choice: 'nobody'"),
+        (["storm", "x"], "must be 1 to 20000"),
+        (["storm", "0"], "must be 1 to 20000"),
+    ],
+)
+def test_a_wrong_argument_is_told_with_those_that_are_right(
+    wrong: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        _arguments().parse_args(wrong)
+    assert words in capsys.readouterr().err
+    assert _arguments().parse_args(["env", "--as", "model-developer"]).principal == "model-developer"
 
 
 @pytest.mark.parametrize("module", ["local", "local.demo", "local.demo.job", "local.demo.model", "local.demo.training"])
