@@ -22,10 +22,8 @@ from tidegate.ports import AlertEmail, Clock, Evidence, ImageRegistry, Jobs, Sec
 from tidegate.references import ImageRef, JobRef
 from tidegate.signed_links import Action, url
 
-LOG_LIMIT = 16 * 1024
+LOG_LIMIT = 64 * 1024
 """Characters of a run's log that are read and kept: its end."""
-SHOWN_LOG = 4000
-"""Characters of it that travel with an alert."""
 
 RUN_LOGS = "runs"
 """Folder of the evidence where the logs of runs are."""
@@ -126,13 +124,15 @@ class JobEffects:
         return dataclasses.replace(facts, in_healthy="yes" if there else "no")
 
     def _kept(self, facts: JobFacts) -> JobFacts:
-        """Masked before it is kept: nothing of a secret stays here."""
+        """Masked before anything of it is stored: nothing of a secret stays here."""
+        steps = tuple(dataclasses.replace(step, error=safe_text.masked(step.error)) for step in facts.steps)
+        facts = dataclasses.replace(facts, error=safe_text.masked(facts.error), steps=steps)
         if not facts.log:
             return facts
-        log = safe_text.masked(facts.log)
+        log = safe_text.masked(safe_text.plain(facts.log))
         name = f"{RUN_LOGS}/{facts.job.workspace}/run-{facts.job.run}.log"
         self.evidence.put(name, log.encode(), "text/plain; charset=utf-8")
-        return dataclasses.replace(facts, log=log[-SHOWN_LOG:], log_name=name)
+        return dataclasses.replace(facts, log=log, log_name=name)
 
     def _mail(self, command: mailing.SendMail) -> Mail:
         route = self.policy.named(command.route)

@@ -48,6 +48,22 @@ SECRETS = (
     "login with hf_canary7Q2aaaaaaaaaaaaaaaaaaa",
     "remote github_pat_11AAcanary7Q2aaaaaaaaaaaa",
     "-----BEGIN RSA PRIVATE KEY-----\nMIIcanary7Q2\nabc7Q2==\n-----END RSA PRIVATE KEY-----",
+    "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIcanary7Q2\n-----END RSA PRIVATE KEY-----",
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYcanary7Q2",
+    "MIIEcanary7Q2aaaaaaaaaaaaaaaaaaaa\nMIIEcanary7Q2aaaaaaaaaaaaaaaaaaaaa\n-----END PRIVATE KEY-----",
+    "AKIAABCDEFGHIJ7Q2KLM ASIAABCDEFGHIJ7Q2KLM",
+    "aws_secret_access_key = canary-7Q2",
+    "mysql --password canary-7Q2 --host db",
+    "curl -u ada:canary-7Q2 https://registry.example",
+    "Subscription-Key: canary-7Q2",
+    "{'primaryKey': 'canary-7Q2'}",
+    "InstrumentationKey=canary-7Q2",
+    "Set-Cookie: session=canary-7Q2; HttpOnly",
+    "git clone https://canary-7Q2-token@git.example/x",
+    "openai sk-proj-canary7Q2aaaaaaaaaaaaaaaaaaa",
+    "databricks dapi0123456789abcdef0123456789abcdef",
+    "client xyz8Q~canary7Q2aaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    'DOCKER_AUTH_CONFIG={"auths":{"x":{"auth":"canary-7Q2"}}}',
 )
 
 
@@ -146,7 +162,10 @@ def test_a_secret_in_a_log_does_not_get_into_a_mail(line: str) -> None:
 
 
 def test_what_is_no_secret_is_left_alone() -> None:
-    for line in ("keyboard=qwerty", "epoch=3 loss=0.31", "KeyError: 'label'", "tokens per second: 12 / 99"):
+    for line in (
+        *("keyboard=qwerty", "epoch=3 loss=0.31", "KeyError: 'label'", "tokens per second: 12 / 99"),
+        *("tokenizer: bert-base-uncased", "max_tokens: 512", "abfss://litter-images@account.dfs.core.windows.net/x"),
+    ):
         assert safe_text.masked(line) == line
 
 

@@ -96,6 +96,41 @@ def test_no_alert_waits_for_a_registry_that_does_not_answer(fault: Fault) -> Non
     assert f"Image       {image}\n" in mail.text
 
 
+def test_a_log_is_kept_and_shown_as_a_terminal_would_have_left_it() -> None:
+    bar = "".join(f"\r{percent:3}%|{'#' * 60}| loss \x1b[32m0.3\x1b[0m" for percent in range(101))
+    world = JobWorld()
+    world.run_ends("r1", log=f"\x1b[2J\x00start\r\n{bar}\n\x1b[1;31mKeyError\x1b[0m: 'label'\n")
+    world.work()
+    [mail] = world.email.mails
+    assert "Why:  KeyError: 'label'\n" in mail.text
+    assert mail.text.count("100%|") == 1
+    assert " 99%|" not in mail.text
+    assert "[32m" not in mail.text + mail.html
+    assert world.evidence.blobs["runs/vision/run-r1.log"][0].startswith(b"\x00start\n100%|")
+
+
+def test_a_cause_is_found_sixty_lines_up_however_long_they_are() -> None:
+    world = JobWorld()
+    world.run_ends("r1", log="CUDA out of memory\n" + f"  {'frame ' * 60}\n" * 55)
+    world.work()
+    [mail] = world.email.mails
+    assert mail.subject.endswith("it ran out of memory")
+    assert max(len(row.body) for row in world.store.rows.values()) < 20_000
+
+
+def test_no_secret_of_an_error_or_a_log_is_stored() -> None:
+    world = JobWorld()
+    secret = "cannot open https://x.blob.core.windows.net/a?sv=1&sig=canary-7Q2%3D"
+    world.run_ends("r1", error=secret, log=secret, steps=steps(secret, secret))
+    world.run_ends("r2", **{**EVICTED, "error": f"The job was preempted; {secret}"})
+    world.work()
+    stored = (
+        "".join(row.body for row in world.store.rows.values()) + repr(world.evidence.blobs) + repr(world.store.audit)
+    )
+    assert "canary" not in stored.replace("canary=", "")
+    assert "7Q2" not in repr(world.email.mails) + repr(world.topic.published)
+
+
 def test_a_canceled_run_is_an_alert_only_if_the_gate_says_so() -> None:
     for canceled, mails in ((False, 0), (True, 1)):
         world = JobWorld(dataclasses.replace(POLICY, canceled=canceled))

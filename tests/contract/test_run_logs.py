@@ -40,11 +40,13 @@ def written(storage: str, name: str, data: bytes) -> RunDetails:
     ("data", "limit", "read"),
     [
         (b"step 1\nstep 2\n", 16384, "step 1\nstep 2\n"),
-        (b"step 1\nstep 2\n", 7, "step 2\n"),
+        (b"step 1\nstep 2\n", 8, "step 2\n"),
+        (b"AccountKey=canary\nKeyError: 1\n", 20, "KeyError: 1\n"),
+        (b"step 1\nlong line", 5, " line"),
         (b"", 16384, ""),
         (b"x" * 300_000 + b"end", 3, "end"),
     ],
-    ids=["whole", "end", "empty", "large"],
+    ids=["whole", "end", "half a secret", "half a line alone", "empty", "large"],
 )
 def test_the_end_of_a_log_is_read_at_once(
     storage: str, history: RunHistory, data: bytes, limit: int, read: str

@@ -90,7 +90,10 @@ class RunHistory:
         return tuple(_step(each) for each in sorted(failed, key=lambda each: str(each.get("createdUtc") or "")))
 
     def log(self, details: RunDetails, limit: int) -> str:
-        """The end of the most telling log; empty where there is none, or it cannot be read."""
+        """The end of the most telling log, in whole lines if it has any; empty where there is none, or it cannot be read.
+
+        Half a line may be half a secret, which nobody could tell from other text.
+        """
         name = next((name for start in _PREFERRED for name in sorted(details.logs) if name.startswith(start)), None)
         if name is None:
             return ""
@@ -102,8 +105,10 @@ class RunHistory:
         size = int(self._asked("HEAD", name, link).headers.get("Content-Length") or 0)
         if size == 0:
             return ""
-        answer = self._asked("GET", name, link, {"Range": f"bytes={max(size - limit, 0)}-{size - 1}"})
-        return answer.content[-limit:].decode(errors="replace") if answer.status_code == 206 else ""
+        start = max(size - limit, 0)
+        answer = self._asked("GET", name, link, {"Range": f"bytes={start}-{size - 1}"})
+        text = answer.content[-limit:].decode(errors="replace") if answer.status_code == 206 else ""
+        return text.partition("\n")[2] or text if start else text
 
     def _asked(self, method: str, name: str, link: str, headers: Mapping[str, str] | None = None) -> requests.Response:
         """Blobs know no ranges from the end, so they are asked for their size first.

@@ -15,6 +15,7 @@ import itertools
 from typing import assert_never, override
 
 from tidegate.flows.alerts import incident
+from tidegate.flows.alerts.alert_mail import MAX_LOG
 from tidegate.flows.alerts.alert_policy import AlertPolicy, Diagnosis
 from tidegate.flows.base import (
     After,
@@ -187,8 +188,11 @@ class JobFailure(Flow[State, Event, Command]):
             return Decision(Disregarded(state.job, f"it is {facts.status}", state.attempt + 1, may_fail))
         if facts.tag(TEST_TAG):
             return Decision(Disregarded(state.job, "the test of an image", state.attempt + 1))
-        diagnosis = self._diagnosis(facts)
-        if noise := self._noise(facts):
+        diagnosis, noise = self._diagnosis(facts), self._noise(facts)
+        facts = dataclasses.replace(
+            facts, log=facts.log[-MAX_LOG:]
+        )  # what a mail shows; all of it is among the evidence
+        if noise:
             return Decision(Disregarded(state.job, f"known noise: {noise}", state.attempt + 1))
         if diagnosis.cause == "eviction" and facts.parent:
             reason = f"an evicted step; what becomes of it is said of its pipeline {facts.parent}"
