@@ -238,7 +238,6 @@ var computeWorkspaces = deployComputes ? workspaces : []
 var existingDataWorkspaces = empty(existingDataAccountId) ? [] : workspaces
 var endpointWorkspaces = deployEndpoints ? workspaces : []
 var subscribedWorkspaces = subscribe ? workspaces : []
-var kubernetesWorkspaces = hasKubernetes ? workspaces : []
 var alertSecretName = 'alert-email-url'
 var shareKeySecretName = 'training-share-key'
 var trainingCommand = concat(['python', '-m', 'trainer'], trainingArguments)
@@ -704,7 +703,7 @@ module onlineEndpoints 'modules/online-endpoints.bicep' = [for (each, index) in 
     location: each.location
     tags: allTags
     identityId: servingIdentity.outputs.id
-    kubernetesComputeId: hasKubernetes ? kubernetesCompute[index].outputs.id : ''
+    kubernetesComputeId: hasKubernetes ? kubernetesCompute[index]!.outputs.id : ''
     isPublic: !isPrivate
     traffic: endpointTraffic
     logAnalyticsId: logAnalyticsId
@@ -817,7 +816,7 @@ module kubernetesExtension 'modules/machine-learning-extension.bicep' = if (hasK
   }
 }
 
-module kubernetesCompute 'modules/kubernetes-attachment.bicep' = [for (each, index) in kubernetesWorkspaces: {
+module kubernetesCompute 'modules/kubernetes-attachment.bicep' = [for (each, index) in workspaces: if (hasKubernetes) {
   name: 'kubernetes-${each.name}'
   scope: group
   params: {

@@ -248,3 +248,92 @@ def test_a_needless_dependency_is_found(project: Project, tmp_path: Path) -> Non
     wrong = ("  dependsOn: [\n    inference\n", "  dependsOn: [\n    cluster\n")
 
     assert needless(planted(project, tmp_path, "modules/kubernetes.bicep", *wrong))
+
+
+def is_conditional(declaration: Declaration) -> bool:
+    value = declaration.value
+    while isinstance(value, tree.For):
+        value = value.body
+    return isinstance(value, tree.If)
+
+
+def access(project: Project) -> Iterator[tuple[Path, Declaration, tree.Member]]:
+    for path, file in project.files.items():
+        for declaration in file.declarations:
+            for node in tree.walk(declaration.value) if declaration.value is not None else []:
+                if isinstance(node, tree.Member):
+                    yield path, declaration, node
+
+
+def perhaps_null(project: Project) -> list[str]:
+    """Properties of what is perhaps not there, without a word that it is (BCP318)."""
+    return [
+        f"{path.name}: {declaration.name} reads {of.name}.{node.name}"
+        for path, declaration, node in access(project)
+        if not node.safe and not isinstance(node.base, tree.NonNull)
+        if (of := symbol(node.base, project, path)) is not None
+        if of.kind in {"resource", "module"} and is_conditional(of)
+    ]
+
+
+def test_what_is_perhaps_not_there_is_said_to_be_there_where_it_is_read(project: Project) -> None:
+    assert perhaps_null(project) == []
+
+
+PERHAPS_NULL = {
+    "a module": ("main.bicep", "cluster!.outputs.kubeletPrincipalId", "cluster.outputs.kubeletPrincipalId"),
+    "a module of a loop": ("main.bicep", "kubernetesCompute[index]!.outputs", "kubernetesCompute[index].outputs"),
+    "a resource": ("modules/alert-email.bicep", "communication!.properties", "communication.properties"),
+}
+
+
+@pytest.mark.parametrize(("file", "old", "new"), PERHAPS_NULL.values(), ids=PERHAPS_NULL)
+def test_what_is_perhaps_not_there_is_found(file: str, old: str, new: str, project: Project, tmp_path: Path) -> None:
+    assert perhaps_null(planted(project, tmp_path, file, old, new))
+
+
+def or_empty(source: Expr, project: Project, path: Path) -> set[Expr]:
+    """A list, and for `given ? list : []` the list too: the places in it are the same wherever it has any."""
+    found = {source}
+    of = project.files[path].named(source.name) if isinstance(source, tree.Name) else None
+    match of.value if of is not None and of.kind == "var" else source:
+        case tree.Ternary(_, then, tree.Array(())):
+            found.add(then)
+        case tree.Ternary(_, tree.Array(()), otherwise):
+            found.add(otherwise)
+        case _:
+            pass
+    return found
+
+
+def out_of_step(project: Project) -> list[str]:
+    """What takes one of another loop by the place in a list that is perhaps longer: no loop made what Azure looks for then."""
+    found = []
+    for path, file in project.files.items():
+        for declaration in file.declarations:
+            value = declaration.value
+            if not isinstance(value, tree.For) or value.index is None:
+                continue
+            for node in tree.walk(value.body):
+                if isinstance(node, tree.Index) and node.index == tree.Name(value.index):
+                    of = symbol(node.base, project, path)
+                    if of is None or not isinstance(of.value, tree.For):
+                        continue
+                    if of.value.source not in or_empty(value.source, project, path):
+                        found.append(f"{path.name}: {declaration.name} takes {of.name}[{value.index}] of another list")
+    return found
+
+
+def test_loops_take_of_other_loops_what_is_there(project: Project) -> None:
+    assert out_of_step(project) == []
+
+
+def test_a_loop_over_a_list_that_is_perhaps_shorter_is_found(project: Project, tmp_path: Path) -> None:
+    wrong = ("in workspaces: if (hasKubernetes) {", "in kubernetesWorkspaces: {")
+    root = planted(project, tmp_path, "main.bicep", *wrong).root
+    text = (root / "main.bicep").read_text()
+    (root / "main.bicep").write_text(f"{text}\nvar kubernetesWorkspaces = hasKubernetes ? workspaces : []\n")
+
+    assert out_of_step(Project(root, project.types)) == [
+        "main.bicep: onlineEndpoints takes kubernetesCompute[index] of another list"
+    ]
