@@ -4,7 +4,7 @@ import { html, render, useCallback, useEffect, useRef, useState } from "./preact
 import * as address from "./address.mjs";
 import { call, hasSignIn, key, refusals, setKey } from "./api.mjs";
 import { Story } from "./story.mjs";
-import { ago, mood, short, spoken } from "./words.mjs";
+import { ago, clock, mood, short, spoken } from "./words.mjs";
 
 const BUSY_EVERY = 3000;
 const QUIET_EVERY = 15000; // milliseconds
@@ -93,7 +93,7 @@ const anyBusy = (page) => (page.items ?? []).some((row) => row.state && mood(row
 function Trouble({ look }) {
   const { error, value, at } = look;
   if (!error) return null;
-  const stale = value !== undefined ? html` What is shown is of ${new Date(at).toLocaleTimeString()}.` : "";
+  const stale = value !== undefined ? html` What is shown is of ${clock(at)}.` : "";
   return html`<p role="alert" class="trouble">${error.message}${stale} <button type="button" onClick=${look.look}>Try again</button></p>`;
 }
 
@@ -103,7 +103,7 @@ function Rows({ kind, rows, go }) {
     <thead><tr>${list.columns.map(([name]) => html`<th scope="col">${name}</th>`)}</tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${row.id}>
       ${list.columns.map(([name, cell], index) => html`<td data-label=${name}>${
-        index === 1 || (kind === "letters" && index === 0)
+        index === (kind === "letters" ? 0 : 1)
           ? html`<${Link} to=${{ view: kind, id: row.id }} go=${go}>${cell(row)}<//>`
           : cell(row)
       }</td>`)}
@@ -165,18 +165,21 @@ function More({ view, query, from, go }) {
 function Part({ title, kind, state, go, tell }) {
   const look = useLook(`${LISTS[kind].path}${address.write({ state, limit: 10 })}`, anyBusy);
   const count = look.value?.items.length;
-  useEffect(() => { if (count !== undefined) tell(title, count); }, [count]);
-  if (!count) return html`<${Trouble} look=${look} />`;
+  const trouble = look.error?.message;
+  useEffect(() => { tell(title, { count, trouble }); }, [count, trouble]);
+  if (!count) return null;
   return html`<section><h2><${Link} to=${{ view: kind, state }} go=${go}>${title}<//> <span class="count">${count}${look.value.next ? "+" : ""}</span></h2>
-    <${Trouble} look=${look} /><${Rows} kind=${kind} rows=${look.value.items} go=${go} /></section>`;
+    <${Rows} kind=${kind} rows=${look.value.items} go=${go} /></section>`;
 }
 
 function Inbox({ go }) {
-  const [counts, setCounts] = useState({});
-  const tell = (title, count) => setCounts((old) => ({ ...old, [title]: count }));
-  const known = INBOX.every(([title]) => title in counts);
-  const nothing = known && Object.values(counts).every((count) => count === 0);
+  const [told, setTold] = useState({});
+  const tell = (title, what) => setTold((old) => ({ ...old, [title]: what }));
+  const parts = INBOX.map(([title]) => told[title] ?? {});
+  const troubles = [...new Set(parts.map((each) => each.trouble).filter(Boolean))];
+  const nothing = parts.every((each) => each.count === 0 && !each.trouble);
   return html`<h1>Inbox</h1>
+    ${troubles.length > 0 && html`<p role="alert" class="trouble">${troubles.join("; ")} It is asked again.</p>`}
     ${nothing && html`<p class="empty">Nothing waits for anybody.</p>`}
     ${INBOX.map(([title, kind, state]) => html`<${Part} key=${title} title=${title} kind=${kind} state=${state} go=${go} tell=${tell} />`)}`;
 }

@@ -57,6 +57,8 @@ function History({ rows }) {
 
 function Log({ id }) {
   const [log, setLog] = useState(null);
+  const text = useRef(null);
+  useEffect(() => { if (text.current) text.current.scrollTop = text.current.scrollHeight; }, [log]); // the end says why
   const show = async () => {
     try {
       setLog(String(await call(`${path("promotions", id)}/log`)));
@@ -65,7 +67,7 @@ function Log({ id }) {
     }
   };
   return log === null ? html`<p><button type="button" class="quiet" onClick=${show}>Show the log of its test</button></p>`
-    : html`<h2>Log of its test</h2><pre tabindex="0">${log}</pre>`;
+    : html`<h2>Log of its test</h2><pre tabindex="0" ref=${text}>${log}</pre>`;
 }
 
 /** What became of each; a digest that was asked for without a tag is a claim without one. */
