@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
 import zipfile
 from pathlib import Path
 
-from tidegate.cli.commands import VERSION
+from tidegate.cli.commands import VERSION, tidegate
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,6 +30,19 @@ def test_starting_imports_no_azure_no_rich_and_no_http() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not {"azure", "rich", "http.client", "ssl", "requests", "yaml", "email"} & loaded
+
+
+def test_every_command_and_every_option_is_documented() -> None:
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    rows = {row.split("|")[1]: row for row in re.findall(r"^\| `.*$", page, re.MULTILINE)}
+    everywhere = {"--help", "--json", "--reason"}
+    for name, command in tidegate.commands.items():
+        row = next((text for cell, text in rows.items() if re.search(rf"`{name}[ `]", cell)), "")
+        assert row, f"{name} is in no row of the page"
+        missing = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+        assert {each for each in missing - everywhere if each not in row} == set(), name
+    for option in ("--url", "--profile", "--version", "--json", "--timeout"):
+        assert f"`{option}" in page or f" {option}" in page
 
 
 def test_there_is_one_version() -> None:
