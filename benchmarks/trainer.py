@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import random
 import shutil
 import statistics
 import sys
@@ -19,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Aim, Figure, compared, rounds, table, write
+from benchmarks.trainer_kills import drill_figures, notice_figures, writer_figures
 from trainer.config import QUICKTEST, Config
-from trainer.drill import drill
+from trainer.drill import live
 
 MOBILE = Config(name="MOBILE", data="silhouettes", image_size=96, epochs=8, batch=32)
 """MobileNetV3Small and Adam: 501 variables, 18 MB; the model that checkpoints are measured with."""
@@ -62,19 +62,10 @@ def checkpoint_figures(folder: Path) -> list[Figure]:
         weights.append(1000 * _timed(lambda: engine.model.save_weights(folder / "keras.weights.h5"), 1))
         whole.append(1000 * _timed(lambda: engine.model.save(folder / "keras.keras"), 1))
     saver.close()
-    interval = MOBILE.save_every_steps * step_s
-    seconds = min(interval, MOBILE.save_every_seconds)
     synthetic = next(batches)
     bound = _timed(lambda: [engine.step(synthetic) for _ in range(_STEPS)], 4) / _STEPS
     return [
         Figure("blocked by one checkpoint", statistics.median(blocked), "ms"),
-        Figure(
-            "training blocked at the default interval",
-            100 * statistics.median(blocked) / 1000 / seconds,
-            "%",
-            None,
-            Aim("value", "<=", 1.0),
-        ),
         compared(
             f"{_STEPS} steps with a save / without, {_ROUNDS} blocks of each by turns",
             saved,
@@ -97,6 +88,14 @@ def checkpoint_figures(folder: Path) -> list[Figure]:
     ]
 
 
+def run_figures(folder: Path) -> list[Figure]:
+    """A whole run as anybody starts it, and what it says of itself at its end."""
+    result = live(MOBILE, folder).result or {}
+    share = 100 * float(result["blocked_share"])
+    name = f"training blocked at the default interval, in a run with {result['saves']} checkpoints"
+    return [Figure(name, share, "%", None, Aim("value", "<=", 1.0))]
+
+
 def overhead_figures(folder: Path) -> list[Figure]:
     """Time inside saving, over all of training, in the trainer and in Keras's two ways: one model, one save every 20 steps."""
     from trainer.datasets import load_data
@@ -112,32 +111,6 @@ def overhead_figures(folder: Path) -> list[Figure]:
     return [
         Figure(f"time in saving every 20 steps of {config.model} / Keras {name}", 100 * own, "%", 100 * share)
         for name, share in shares.items()
-    ]
-
-
-def drill_figures(folder: Path, kills: int, seed: int) -> list[Figure]:
-    """Kills at random moments."""
-    result = drill(QUICKTEST, kills, random.Random(seed), folder)
-    cold = result.undisturbed.to_first_step_s
-    warm = statistics.median([life.to_first_step_s for life in result.lives[1:]] or [0.0])
-    end = result.lives[-1].result or {}
-    return [
-        Figure(
-            f"runs bit for bit the same after {len(result.lives) - 1} kills",
-            float(result.same),
-            "of 1",
-            None,
-            Aim("value", ">=", 1),
-        ),
-        Figure(
-            "most steps lost by a kill / save_every_steps",
-            max(result.lost, default=0),
-            "steps",
-            QUICKTEST.save_every_steps,
-            Aim("ratio", "<=", 1),
-        ),
-        Figure("process start to first step when resumed", warm, "s", cold),
-        Figure("what the resume adds", float(end.get("restore_s", 0.0)), "s", None, Aim("value", "<=", 0.5)),
     ]
 
 
@@ -235,6 +208,9 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="bench-trainer-"))
     try:
         figures = drill_figures(folder / "drill", int(os.environ.get("BENCH_KILLS", "5")), seed=1)
+        figures += notice_figures(MOBILE, folder / "notice")
+        figures += writer_figures(_made(folder / "writers"), int(os.environ.get("BENCH_WRITER_KILLS", "20")), seed=1)
+        figures += run_figures(folder / "run")
         figures += checkpoint_figures(_made(folder / "checkpoints"))
         figures += overhead_figures(_made(folder / "overhead"))
     finally:

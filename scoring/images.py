@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 _ORIENTATION = 0x0112  # EXIF's tag
+_START_OF_SCAN = b"\xff\xda"  # a JPEG's marker; in pixels 0xff is always followed by another byte
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
@@ -26,7 +27,9 @@ class Limits:
 
     bytes: int = 8 * 2**20
     pixels: int = 16_000_000
-    """A phone's photograph has 12 million. Four bytes each is the most that decoding holds at a time: 64 MB."""
+    """A phone's photograph has 12 million. Decoding holds up to 16 bytes of each (WebP; others 4 to 12), for a moment."""
+    scans: int = 64
+    """Of a progressive JPEG; usual ones have ten. Each goes over all pixels again, in a few bytes of the file."""
 
 
 class ImageError(ValueError):
@@ -76,6 +79,8 @@ def _read(data: bytes, side: int, limits: Limits) -> Picture:
     width, height = image.size
     if width * height > limits.pixels:
         raise ImageError(413, f"{width} x {height} pixels; at most {limits.pixels} are taken")
+    if image.format == "JPEG" and data.count(_START_OF_SCAN) > limits.scans:
+        raise ImageError(413, f"a JPEG of more than {limits.scans} scans")
     turn = _UPRIGHT.get(_orientation(image))
     image.draft("RGB", (2 * side, 2 * side))  # JPEG decodes to a smaller size at once
     image.load()
@@ -100,19 +105,19 @@ def _orientation(image: Any) -> int:
 
 def _with_channels(image: Any) -> Any:
     """A mode that can be shrunk: RGBA where there is transparency, RGB or grey otherwise; 16 bits scaled to 8."""
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(
-            (np.asarray(image, np.float32) / 257).round().astype(np.uint8)
-        )  # of 65535, as PNG has it
-    if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))  # of 65535, as PNG has it
+    if image.mode == "RGBA":
+        return image
+    if image.mode in {"LA", "PA"} or "transparency" in image.info:
         return image.convert("RGBA")
     return image if image.mode in {"RGB", "L"} else image.convert("RGB")
 
 
 def _smaller(image: Any, side: int) -> Any:
-    """Averaged down by a whole number, as long as it stays at least twice the model's side: cheap, and little memory."""
-    factor = min(image.size) // (2 * side)
-    return image.reduce(factor) if factor > 1 else image
+    """Averaged down by whole numbers, as long as each side stays at least twice the model's: cheap, and little memory."""
+    factors = tuple(max(1, length // (2 * side)) for length in image.size)
+    return image.reduce(factors) if max(factors) > 1 else image
 
 
 def _flat(image: Any) -> Any:

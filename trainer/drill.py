@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -83,10 +84,11 @@ def live(
     workdir: Path | str,
     kill_at: tuple[int, float] | None = None,
     *,
+    kind: signal.Signals = signal.SIGKILL,
     exports: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> Life:
-    """One process; `kill_at` is a step and the seconds after it at which SIGKILL comes."""
+    """One process; `kill_at` is a step and the seconds after it at which the signal comes."""
     ours, theirs = CONTEXT.Pipe(duplex=False)
     process = CONTEXT.Process(target=_child, args=(config, str(workdir), theirs, exports, dict(environment or {})))
     began, first = time.monotonic(), 0.0
@@ -111,7 +113,7 @@ def live(
                     pass
             if kill_at is not None and reached >= kill_at[0]:
                 time.sleep(kill_at[1])
-                process.kill()
+                os.kill(process.pid, kind)
                 kill_at = None
     process.join(_LIMIT)
     return Life(resumed, reached, first, result, tuple(warnings), why)

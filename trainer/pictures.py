@@ -27,7 +27,7 @@ def _eight_bits(image: Any) -> Any:
     """Grey of 16 bits, as PNG has it, scaled; everything else has 8 already."""
     if not image.mode.startswith("I"):
         return image
-    return Image.fromarray((np.asarray(image, np.float32) / 257).round().astype(np.uint8))
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 def _on_white(image: Any) -> Any:

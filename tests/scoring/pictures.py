@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import zlib
@@ -64,4 +65,28 @@ def bad() -> dict[str, bytes]:
         "tiff": saved(quadrants(), "TIFF"),
         "zero-pixels": whole[:16] + bytes(8) + whole[24:],
         "flipped-bits": whole[:40] + bytes(each ^ 0x55 for each in whole[40:]),
+    }
+
+
+def scans(count: int) -> bytes:
+    """A small progressive JPEG of 16 million pixels, whose last scan comes again and again."""
+    target = io.BytesIO()
+    Image.new("L", (4000, 4000)).save(target, "JPEG", progressive=True)
+    whole = target.getvalue()
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    return whole[:-2] + last * count + whole[-2:]
+
+
+@functools.cache
+def biggest() -> dict[str, bytes]:
+    """Of the kinds that are dear to decode, with as many pixels as are taken."""
+    size = (4000, 4000)
+    noise = Image.effect_noise((500, 500), 60).convert("RGB").resize(size)
+    return {
+        "progressive": saved(noise, "JPEG", quality=20, progressive=True, subsampling=0),
+        "alpha": png(Image.new("RGBA", size)),
+        "sixteen-bits": png(Image.fromarray(np.zeros(size, np.uint16))),
+        "palette": saved(Image.new("P", size), "PNG", transparency=0),
+        "webp": saved(Image.new("RGB", size), "WEBP", quality=1, method=0),
+        "grey-alpha": png(Image.new("LA", size)),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,6 +89,39 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_a_jpeg_that_makes_decoding_last_for_hours_is_refused_at_once() -> None:
+    with pytest.raises(ImageError, match="scans") as refusal:
+        decode(pictures.scans(80), 32, Limits())
+    assert refusal.value.status == 413
+    usual = pictures.saved(pictures.quadrants(400, 300), "JPEG", progressive=True)
+    assert usual.count(b"\xff\xda") > 5
+    assert decode(usual, 32, Limits()).width == 400
+
+
+@pytest.mark.parametrize("size", [(8_000_000, 1), (1, 8_000_000), (40_000, 200)])
+def test_a_picture_of_any_shape_costs_a_few_bytes_a_pixel(size: tuple[int, int]) -> None:
+    data = pictures.bomb(*size)
+    before, _ = peak()
+    assert decode(data, 32, Limits()).rgb.shape == (32, 32, 3)
+    assert peak()[1] - before < 100_000_000
+
+
+@pytest.mark.parametrize("name", pictures.biggest())
+def test_decoding_holds_at_most_sixteen_bytes_a_pixel(name: str) -> None:
+    data = pictures.biggest()[name]
+    before, _ = peak()
+    assert decode(data, 32, Limits()).width == 4000
+    assert peak()[1] - before < 16 * 4000 * 4000 + 10_000_000
+
+
+def peak() -> tuple[int, int]:
+    """Bytes that this process has in memory now, and the most that it had since the last call."""
+    status = Path("/proc/self/status").read_text()
+    now, most = (int(status.split(f"{name}:")[1].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+    Path("/proc/self/clear_refs").write_text("5")
+    return now, most
 
 
 def test_too_many_bytes_are_refused() -> None:

@@ -6,9 +6,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
-import random
 import resource
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,11 +16,11 @@ from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
 from tests.azurite import Azurite, azurite
-from tests.trainer.children import checkpoint, write_for_ever
+from tests.trainer.children import checkpoint
 from tests.trainer.places import DiedError, Share
+from tests.trainer.writers import Left, killed
 from trainer.blob_place import BlobPlace
 from trainer.checkpoint import Checkpoint, DamagedError, decode, encode, sha256_of, state_digest
-from trainer.drill import CONTEXT
 from trainer.places import Folder, Place
 from trainer.refusal import RefusedError
 from trainer.store import Store
@@ -155,27 +153,7 @@ def test_of_many_that_swap_at_once_in_blob_storage_one_is_told_that_it_did(emula
 def test_writers_killed_at_random_moments_lose_nothing_that_was_published_and_leave_nothing_torn(
     tmp_path: Path,
 ) -> None:
-    chance = random.Random(3)  # noqa: S311  # when to kill
-    for number in range(KILLS):
-        reader, writer = CONTEXT.Pipe(duplex=False)
-        child = CONTEXT.Process(target=write_for_ever, args=(tmp_path, writer))
-        child.start()
-        writer.close()
-        assert reader.poll(60), "it has not begun"
-        time.sleep(chance.uniform(0, 0.03))
-        child.kill()
-        child.join()
-        acknowledged = 0
-        with contextlib.suppress(EOFError):
-            while True:
-                acknowledged = reader.recv()
-        reader.close()
-        warnings: list[str] = []
-        newest = Store(Folder(tmp_path), 2, warnings.append).newest()
-        assert newest is not None, number
-        assert newest.step >= acknowledged
-        assert same(newest, checkpoint(newest.step, 20_000))
-        assert not warnings
+    assert killed(tmp_path, KILLS, seed=3) == Left(torn=0, lost=0, warnings=())
 
 
 KILLS = int(os.environ.get("TRAINER_TEST_KILLS", "10"))
