@@ -31,7 +31,7 @@ up: setup ## Start the local stack: Azure on this machine
 	@$(python) -m local up
 
 down: ## Stop the local stack and leave nothing running
-	@test ! -x $(python) || $(python) -m local down
+	@test ! -d .local/run || $(python) -m local down
 
 status: setup ## Show what of the local stack runs, and where
 	@$(python) -m local status || true

@@ -29,6 +29,15 @@ def test_no_target_is_mistaken_for_a_file_of_its_name() -> None:
     assert set(declared[1].split()) == TARGETS
 
 
+def test_down_has_nothing_to_stop_where_setup_failed_half_way(tmp_path: Path) -> None:
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho \"No module named 'yaml'\" >&2\nexit 1\n")
+    python.chmod(0o755)
+    done = subprocess.run(["make", "-f", ROOT / "Makefile", "down"], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_ci_runs_make_test_and_nothing_else() -> None:
     commands = [line for line in (ROOT / ".ci/run").read_text().splitlines() if not line.startswith("#")]
     assert commands == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "exec make test"]
