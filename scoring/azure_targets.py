@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import urllib.request
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Request:
     name: str
     size: Size
     compute_target_name: str
+    identity: str = ""
 
 
 def start(target: Literal["aci", "aks", "managed"], request: Request, *, client: Any = None) -> Service:
@@ -167,10 +169,12 @@ class Instance:
         return _post(self.scoring_uri, image, {"Content-Type": "application/octet-stream"}, timeout)
 
     def stop(self) -> None:
-        """Deletes the group."""
+        """Deletes the group; one that is gone already is as good."""
         from azure.core.rest import HttpRequest
 
-        self.client.send_request(HttpRequest("DELETE", self.url))
+        answer = self.client.send_request(HttpRequest("DELETE", self.url))
+        if answer.status_code != HTTPStatus.NOT_FOUND:
+            answer.raise_for_status()
 
 
 def _instance(request: Request, client: Any, wait: float = 10.0, attempts: int = 90) -> Instance:
@@ -189,7 +193,7 @@ def _instance(request: Request, client: Any, wait: float = 10.0, attempts: int =
             case "Succeeded":
                 host = group["properties"]["ipAddress"]["fqdn"]
                 return Instance(client, url, f"http://{host}:{_PORT}/score")
-            case "Failed" | "Unhealthy" as state:
+            case "Failed" | "Unhealthy" | "Canceled" as state:
                 raise RuntimeError(f"container group {request.name}: {state}; its events say why")
             case _:
                 time.sleep(wait)
@@ -197,7 +201,7 @@ def _instance(request: Request, client: Any, wait: float = 10.0, attempts: int =
 
 
 def container_group(request: Request) -> dict[str, Any]:
-    """The body of the PUT, as in infra/modules/scoring-container.bicep."""
+    """The body of the PUT, as in infra/modules/scoring-container.bicep: the identity pulls the image, no password does."""
     probe = {"httpGet": {"path": "/", "port": _PORT, "scheme": "http"}, "initialDelaySeconds": 10, "periodSeconds": 10}
     container = {
         "name": "scoring",
@@ -209,8 +213,15 @@ def container_group(request: Request) -> dict[str, Any]:
         },
     }
     address = {"type": "Public", "dnsNameLabel": request.name, "ports": [{"protocol": "TCP", "port": _PORT}]}
-    properties = {"osType": "Linux", "restartPolicy": "Always", "containers": [container], "ipAddress": address}
-    return {"location": request.workspace.location, "properties": properties}
+    properties = {
+        "osType": "Linux",
+        "restartPolicy": "Always",
+        "imageRegistryCredentials": [{"server": request.image.partition("/")[0], "identity": request.identity}],
+        "containers": [container],
+        "ipAddress": address,
+    }
+    identity = {"type": "UserAssigned", "userAssignedIdentities": {request.identity: {}}}
+    return {"location": request.workspace.location, "identity": identity, "properties": properties}
 
 
 def _post(url: str, body: bytes, headers: dict[str, str], timeout: float) -> bytes:

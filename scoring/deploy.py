@@ -72,6 +72,7 @@ def deploy(
     name: str,
     size: Size = ...,
     compute_target_name: str = ...,
+    identity: str = ...,
 ) -> Service: ...
 def deploy(  # noqa: PLR0913  # one keyword a choice; the overloads say which belong together
     model: str | Path,
@@ -85,11 +86,14 @@ def deploy(  # noqa: PLR0913  # one keyword a choice; the overloads say which be
     name: str = "",
     size: Size | None = None,
     compute_target_name: str = "",
+    identity: str = "",
 ) -> Service:
     """A running service of `model`; returns when it answers.
 
     `local`: `model` is a folder and the result has `reload()`. The others: `model` is a registered one, `<name>:<version>`
-    (an instance's image brings its own), and `image` a scoring image in the healthy registry, by digest.
+    and `image` a scoring image in the healthy registry, by digest. `aks` wants the attached cluster (`compute_target_name`).
+    `aci` wants the resource id of a user-assigned identity that may pull the image (`identity`), and an image that brings its
+    model: nothing mounts a registered one into a container instance.
     """
     if target == "local":
         service = LocalService(script, Path(model), port=port, warm=warm)
@@ -101,7 +105,11 @@ def deploy(  # noqa: PLR0913  # one keyword a choice; the overloads say which be
         )
     if target == "aks" and not compute_target_name:
         raise DeployError("target 'aks' needs compute_target_name: the cluster as it is attached to the workspace")
+    if target == "aci" and not identity:
+        raise DeployError(
+            "target 'aci' needs identity: the resource id of the one that pulls the image from its private registry"
+        )
     from scoring import azure_targets
 
-    request = azure_targets.Request(str(model), workspace, image, name, size or Size(), compute_target_name)
+    request = azure_targets.Request(str(model), workspace, image, name, size or Size(), compute_target_name, identity)
     return azure_targets.start(target, request)

@@ -14,17 +14,20 @@ import pytest
 
 from scoring.azure_targets import Endpoint, Instance, Request, container_group, kubernetes, managed, start
 from scoring.deploy import DeployError, Size, Workspace, deploy
+from tests.trainer.arm import Arm as WorkspaceArm
+from tests.trainer.arm import Credential
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # azure-ai-ml's own, of marshmallow
 
 _WORKSPACE = Workspace(
     subscription_id="00000000-0000-0000-0000-00000000c0de", resource_group="rg-tidegate", name="vision"
 )
+_PULLS = "/subscriptions/00000000-0000-0000-0000-00000000c0de/resourceGroups/rg-tidegate/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-scoring"  # noqa: E501
 _IMAGE = "tidegatehealthy.azurecr.io/approved/scoring/classifier@sha256:" + "0" * 64
 
 
 def request(size: Size | None = None) -> Request:
-    return Request("animals:3", _WORKSPACE, _IMAGE, "animals", size or Size(), "inference")
+    return Request("animals:3", _WORKSPACE, _IMAGE, "animals", size or Size(), "inference", _PULLS)
 
 
 def test_a_managed_deployment_names_the_model_and_the_image_by_digest() -> None:
@@ -53,6 +56,7 @@ def test_a_production_cluster_scales_between_two_numbers_and_may_have_gpus() -> 
 @dataclasses.dataclass
 class Answer:
     body: dict[str, Any]
+    status_code: int = 200
 
     def raise_for_status(self) -> None:
         return
@@ -144,7 +148,87 @@ def test_an_endpoint_gets_its_traffic_when_its_deployment_runs_and_is_asked_with
     assert client.asked[-1] == ("delete", "animals", None)
 
 
-@pytest.mark.parametrize("state", ["Failed", "Unhealthy"])
+_IN_WORKSPACE = "/subscriptions/00000000-0000-0000-0000-00000000c0de/resourceGroups/rg-tidegate/providers/Microsoft.MachineLearningServices/workspaces/vision"  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("target", "size", "wanted", "sku"),
+    [
+        pytest.param(
+            "managed",
+            Size(replicas=2),
+            {"endpointComputeType": "Managed", "instanceType": "Standard_DS3_v2"},
+            {"name": "Default", "capacity": 2},
+            id="managed",
+        ),
+        pytest.param(
+            "aks",
+            Size(replicas=3, cpu=0.5),
+            {
+                "endpointComputeType": "Kubernetes",
+                "containerResourceRequirements": {
+                    "containerResourceRequests": {"cpu": "0.5", "memory": "2Gi"},
+                    "containerResourceLimits": {"cpu": "0.5", "memory": "2Gi"},
+                },
+            },
+            {"name": "Default", "capacity": 3},
+            id="dev-test-cluster",
+        ),
+        pytest.param(
+            "aks",
+            Size(replicas=2, most_replicas=9, gpus=1),
+            {
+                "endpointComputeType": "Kubernetes",
+                "scaleSettings": {
+                    "scaleType": "TargetUtilization",
+                    "minInstances": 2,
+                    "maxInstances": 9,
+                    "pollingInterval": "PT10S",
+                    "targetUtilizationPercentage": 70,
+                },
+                "containerResourceRequirements": {
+                    "containerResourceRequests": {"cpu": "1", "memory": "2Gi", "gpu": "1"},
+                    "containerResourceLimits": {"cpu": "1", "memory": "2Gi", "gpu": "1"},
+                },
+            },
+            {"name": "Default"},
+            id="production-cluster",
+        ),
+    ],
+)
+def test_the_sdk_asks_azure_for_what_was_meant(
+    target: Literal["managed", "aks"], size: Size, wanted: dict[str, Any], sku: dict[str, Any]
+) -> None:
+    """The requests of the real azure-ai-ml, in order."""
+    from azure.ai.ml import MLClient
+
+    arm = WorkspaceArm()
+    client = MLClient(Credential(), _WORKSPACE.subscription_id, _WORKSPACE.resource_group, "vision", transport=arm)
+    service = start(target, request(size), client=client)
+    service.stop()
+    sent = [(method, path.removeprefix(_IN_WORKSPACE), body) for method, path, _, body in arm.asked if method != "GET"]
+    assert [(method, path.partition("/versions")[0]) for method, path, _ in sent] == [
+        ("PUT", "/onlineEndpoints/animals"),
+        ("PUT", "/environments/CliV2AnonymousEnvironment"),
+        ("PUT", "/onlineEndpoints/animals/deployments/blue"),
+        ("PUT", "/onlineEndpoints/animals"),
+        ("DELETE", "/onlineEndpoints/animals"),
+    ]
+    endpoint, environment, deployment, traffic, _ = [body for _, _, body in sent]
+    compute = f"{_IN_WORKSPACE}/computes/inference" if target == "aks" else None
+    assert (endpoint["properties"]["authMode"], endpoint["properties"].get("compute")) == ("Key", compute)
+    assert environment["properties"]["image"] == _IMAGE
+    assert environment["properties"]["inferenceConfig"]["scoringRoute"] == {"port": 5001, "path": "/score"}
+    assert deployment["sku"] == sku
+    properties = deployment["properties"]
+    assert properties["model"] == f"{_IN_WORKSPACE}/models/animals/versions/3"
+    assert properties["environmentId"].startswith(f"{_IN_WORKSPACE}/environments/CliV2AnonymousEnvironment/versions/")
+    assert {name: value for name, value in properties.items() if name in wanted} == wanted
+    assert ("scaleSettings" in properties) == ("scaleSettings" in wanted)
+    assert traffic["properties"]["traffic"] == {"blue": 100}
+
+
+@pytest.mark.parametrize("state", ["Failed", "Unhealthy", "Canceled"])
 def test_a_container_instance_that_fails_is_no_service(state: str) -> None:
     with pytest.raises(RuntimeError, match=f"container group animals: {state}"):
         start("aci", request(), client=Arm(state))
@@ -160,7 +244,12 @@ def test_a_container_instance_is_put_awaited_and_deleted() -> None:
     assert (
         "/resourceGroups/rg-tidegate/providers/Microsoft.ContainerInstance/containerGroups/animals" in arm.asked[0][1]
     )
-    assert arm.asked[0][2] == container_group(request())
+    body = arm.asked[0][2]
+    assert body == container_group(request())
+    assert body["identity"] == {"type": "UserAssigned", "userAssignedIdentities": {_PULLS: {}}}
+    assert body["properties"]["imageRegistryCredentials"] == [
+        {"server": "tidegatehealthy.azurecr.io", "identity": _PULLS}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -169,6 +258,7 @@ def test_a_container_instance_is_put_awaited_and_deleted() -> None:
         ({"image": "scoring/classifier:v1"}, "by digest"),
         ({"name": ""}, "a name"),
         ({"target": "aks"}, "compute_target_name"),
+        ({"target": "aci"}, "identity"),
     ],
 )
 def test_what_is_missing_is_named(changes: dict[str, Any], fault: str) -> None:
