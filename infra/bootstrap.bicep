@@ -22,6 +22,7 @@ param pipelineGroupName string = 'rg-tidegate-${environmentName}-pipeline'
 param tags object = {}
 
 @description('Required. Who may be this identity: issuer and subject of the tokens of a pipeline, for example of a GitHub environment or an Azure DevOps service connection.')
+@minLength(1)
 param trusts trustType[]
 
 var access = loadJsonContent('data/roles.json')

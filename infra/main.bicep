@@ -1228,7 +1228,7 @@ module existingDataRoles 'modules/roles.bicep' = if (!empty(existingDataAccountI
 
 module existingDataIdentityRoles 'modules/roles.bicep' = [for (each, index) in existingDataWorkspaces: {
   name: 'tidegate-${environmentName}-data-roles-${each.name}'
-  scope: resourceGroup(split(existingDataAccountId, '/')[2], split(existingDataAccountId, '/')[4])
+  scope: resourceGroup(empty(existingDataAccountId) ? subscription().subscriptionId : split(existingDataAccountId, '/')[2], empty(existingDataAccountId) ? resourceGroupName : split(existingDataAccountId, '/')[4])
   params: {
     environmentName: environmentName
     builtInRoles: access.builtIn

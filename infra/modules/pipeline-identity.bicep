@@ -12,6 +12,7 @@ param location string
 param tags object = {}
 
 @description('Required. Whose tokens are taken.')
+@minLength(1)
 param trusts trustType[]
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
