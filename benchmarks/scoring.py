@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.figures import Aim, Figure, compared, percentile, rounds, table, write
+from benchmarks.scoring_refusals import memory_mb, refusal_figures
 from scoring.local_service import LocalService
 
 _EXAMPLES = Path(__file__).parents[1] / "scoring" / "examples"
@@ -120,8 +121,9 @@ def figures_of(name: str, warm: str, model: Path, image: Path, bare: LocalServic
         over, called, empty = _by_turns(
             lambda count: requests_ms(service, body, count), direct.ms, lambda count: requests_ms(bare, body, count)
         )
-        rate = throughput(service, body)
-        memory = _memory_mb(service.worker)
+        rate, bound = throughput(service, body), throughput(bare, body)
+        memory = memory_mb(service.worker)
+        refusals = refusal_figures(name, service)
         reload_s = service.reload()
     return [
         Figure(f"{name}: start to ready", seconds, "s", None, Aim("value", "<=", 5) if lite else None),
@@ -129,8 +131,16 @@ def figures_of(name: str, warm: str, model: Path, image: Path, bare: LocalServic
         Figure(f"{name}: reload", reload_s, "s", None, Aim("value", "<", 2)),
         compared(f"{name}: p50 over HTTP / direct call", over, called, "ms", aim),
         compared(f"{name}: p50 over HTTP / an empty run", over, empty, "ms"),
-        *(_tail(name, over, called, percent) for percent in (95, 99)),
-        Figure(f"{name}: answers a second to 4 clients", rate, "1/s"),
+        *(_tail(name, over, called, percent, "direct call") for percent in (95, 99)),
+        *(_tail(name, over, empty, percent, "an empty run") for percent in (95, 99)),
+        Figure(f"{name}: answers a second to 4 clients / an empty run", rate, "1/s", bound),
+        Figure(
+            f"{name}: answers a second to 4 clients / direct calls by one",
+            rate,
+            "1/s",
+            1000 / statistics.median(called),
+        ),
+        *refusals,
     ]
 
 
@@ -144,13 +154,9 @@ def _by_turns(*ways: Callable[[int], list[float]]) -> list[list[float]]:
     return taken
 
 
-def _tail(name: str, over: list[float], direct: list[float], percent: float) -> Figure:
-    label = f"{name}: p{percent:g} over HTTP / direct call"
-    return Figure(label, percentile(over, percent), "ms", percentile(direct, percent))
-
-
-def _memory_mb(worker: int) -> float:
-    return int(Path(f"/proc/{worker}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+def _tail(name: str, over: list[float], beside: list[float], percent: float, what: str) -> Figure:
+    label = f"{name}: p{percent:g} over HTTP / {what}"
+    return Figure(label, percentile(over, percent), "ms", percentile(beside, percent))
 
 
 def _export(folder: Path) -> Path:

@@ -96,7 +96,7 @@ def _memory(service: LocalService) -> int:
 
 def test_bad_requests_are_the_clients_fault_and_cost_no_memory(service: LocalService) -> None:
     before = _memory(service)
-    for name, data in (pictures.bad() | {"bomb": pictures.bomb(15_000, 15_000)}).items():
+    for name, data in (pictures.bad() | {"bomb": pictures.bomb(15_000, 15_000), "scans": pictures.scans(1000)}).items():
         status, answer = ask(service, data)
         assert 400 <= status < 500, (name, status, answer)
         assert answer["error"]["message"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 from scoring.models import LiteModel
 from tests.trainer.runs import ORIGIN, SHORT, Undisturbed
 from trainer.datasets import load_data
+from trainer.drill import live
 from trainer.manifest import verify
 
 
@@ -24,6 +27,23 @@ def test_a_manifest_says_what_the_model_is_and_where_it_comes_from(undisturbed: 
     assert (manifest["image"], manifest["revision"]) == (ORIGIN["TRAINER_IMAGE"], ORIGIN["TRAINER_REVISION"])
     assert {"loss", "accuracy", "test_loss", "test_accuracy"} <= manifest["metrics"].keys()
     assert manifest["step"] in {20, 40}
+
+
+def test_an_export_that_was_killed_is_made_anew_and_whole(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    workdir = tmp_path / "run"
+    shutil.copytree(undisturbed.workdir, workdir)
+    (workdir / "result.json").unlink()
+    (workdir / "export" / "manifest.json").unlink()
+    (workdir / "export" / "of-another-life").write_text("x")
+    (workdir / ".export.part").mkdir()
+    (workdir / ".export.part" / "half").write_text("x")
+    again = live(SHORT, workdir, exports=True, environment=ORIGIN)
+    assert again.result is not None
+    assert again.result["digest"] == undisturbed.digest
+    before, after = (verify(each / "export") for each in (undisturbed.workdir, workdir))
+    assert (after["state"], after["files"].keys()) == (undisturbed.digest, before["files"].keys())
+    assert not (workdir / ".export.part").exists()
+    assert not (workdir / "export" / "of-another-life").exists()
 
 
 def test_the_signature_takes_bytes_of_images_of_any_size_and_agrees_with_the_lite_model(
