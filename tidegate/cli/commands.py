@@ -6,13 +6,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import click
 
 from tidegate import references
-from tidegate.cli import output, reading
-from tidegate.cli.connection import Answer, Connection, profile, segment
+from tidegate.cli import answering, output
+from tidegate.cli.connection import Connection, profile, segment
 from tidegate.cli.following import Waiting, check_end
 from tidegate.cli.problems import Exit, Problem
 from tidegate.errors import MalformedEvent
@@ -83,7 +83,9 @@ def promote(
 ) -> None:
     """Ask for the promotion of IMAGE, REPOSITORY:TAG or REPOSITORY@DIGEST in the staging registry."""
     body = {**_image(image), "reason": reason, "override": override, "dry_run": dry_run}
-    _ask(context, "/promotions", body, dry_run=dry_run, wait=timeout if wait else None, as_json=as_json)
+    answering.ask(
+        _connection(context), "/promotions", body, dry_run=dry_run, wait=timeout if wait else None, as_json=as_json
+    )
 
 
 @tidegate.command()
@@ -96,7 +98,7 @@ def promotions(context: click.Context, state: str, repository: str, limit: int, 
     """List promotions, newest first."""
     query = {"state": state, "repository": repository}
     columns = (("ID", "id"), ("STATE", "state"), ("REPOSITORY", "repository"), ("TAGS", "tags"), ("UPDATED", "updated"))
-    _list(context, "/promotions", query, (*columns, ("REASON", "reason")), limit, as_json)
+    answering.listed(_connection(context), "/promotions", query, (*columns, ("REASON", "reason")), limit, as_json)
 
 
 @tidegate.command()
@@ -137,8 +139,8 @@ def deliver(
         body = {"model": references.model(name, "MODEL"), "version": references.version(version, "MODEL")}
     except MalformedEvent as error:
         raise Problem(Exit.USAGE, str(error), "Give it as NAME:VERSION, for example digits:7") from error
-    _ask(
-        context,
+    answering.ask(
+        _connection(context),
         "/deliveries",
         {**body, "workspace": workspace, "reason": reason, "dry_run": dry_run},
         dry_run=dry_run,
@@ -157,7 +159,14 @@ def deliveries(context: click.Context, state: str, model: str, limit: int, as_js
     """List deliveries, newest first."""
     query = {"state": state, "model": model}
     columns = (("ID", "id"), ("STATE", "state"), ("MODEL", "model"), ("VERSION", "version"), ("STAGE", "stage"))
-    _list(context, "/deliveries", query, (*columns, ("UPDATED", "updated"), ("REASON", "reason")), limit, as_json)
+    answering.listed(
+        _connection(context),
+        "/deliveries",
+        query,
+        (*columns, ("UPDATED", "updated"), ("REASON", "reason")),
+        limit,
+        as_json,
+    )
 
 
 @tidegate.command()
@@ -182,7 +191,7 @@ def approve(context: click.Context, id: str, reason: str, evidence: str, as_json
             f"approving {found.get('model')}:{found.get('version')} for {found.get('stage')}, evidence {evidence}"
         )
     answer = connection.post(f"/deliveries/{segment(id)}/approve", {"reason": reason, "evidence": evidence})
-    _say(answer, as_json, "approved; see what comes of it: tidegate show " + id)
+    answering.say(answer, as_json, "approved; see what comes of it: tidegate show " + id)
 
 
 @tidegate.command()
@@ -195,7 +204,9 @@ def reject(context: click.Context, id: str, reason: str, as_json: bool) -> None:
 
     It is blocked everywhere, and where it serves the last good one is put back.
     """
-    _say(_connection(context).post(f"/deliveries/{segment(id)}/reject", {"reason": reason}), as_json, "rejected")
+    answering.say(
+        _connection(context).post(f"/deliveries/{segment(id)}/reject", {"reason": reason}), as_json, "rejected"
+    )
 
 
 def _on_endpoints(name: str, text: str) -> None:
@@ -210,7 +221,7 @@ def _on_endpoints(name: str, text: str) -> None:
         body = {"reason": reason, **({"stage": stage} if stage else {})}
         answer = _connection(context).post(f"/deliveries/{segment(id)}/{name}", body)
         stages = ", ".join(answer.json().get("stages", ()))
-        _say(answer, as_json, f"{name} asked for at {stages}; see what comes of it: tidegate show {id}")
+        answering.say(answer, as_json, f"{name} asked for at {stages}; see what comes of it: tidegate show {id}")
 
     tidegate.command(name, help=text)(act)
 
@@ -233,13 +244,13 @@ _on_endpoints("release", "End a hold or a pause.\n\nAt all endpoints of delivery
 def show(context: click.Context, id: str, wait: bool, timeout: float, watch: bool, as_json: bool) -> None:
     """Show the promotion or delivery ID with its history."""
     connection = _connection(context)
-    path = _path(connection, id)
+    path = answering.place(connection, id)
     if not wait and not watch:
-        _show(connection.get(path).json(), as_json)
+        answering.show(connection.get(path).json(), as_json)
         return
     found = Waiting(connection, timeout, watch).until_end(path)
     if not watch:
-        _show(found, as_json)
+        answering.show(found, as_json)
     check_end(found)
 
 
@@ -249,7 +260,9 @@ def show(context: click.Context, id: str, wait: bool, timeout: float, watch: boo
 @click.pass_context
 def dead_letters(context: click.Context, limit: int, as_json: bool) -> None:
     """List events that nobody could take."""
-    _list(context, "/dead-letters", {}, (("ID", "id"), ("AT", "at"), ("REASON", "reason")), limit, as_json)
+    answering.listed(
+        _connection(context), "/dead-letters", {}, (("ID", "id"), ("AT", "at"), ("REASON", "reason")), limit, as_json
+    )
 
 
 @tidegate.command()
@@ -258,7 +271,7 @@ def dead_letters(context: click.Context, limit: int, as_json: bool) -> None:
 @click.pass_context
 def replay(context: click.Context, id: str, as_json: bool) -> None:
     """Let the dead letter ID come in once more."""
-    _say(_connection(context).post(f"/dead-letters/{segment(id)}/replay"), as_json, "replayed")
+    answering.say(_connection(context).post(f"/dead-letters/{segment(id)}/replay"), as_json, "replayed")
 
 
 @tidegate.command()
@@ -288,7 +301,7 @@ def new_key(name: str, roles: tuple[str, ...], as_json: bool) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
         raise Problem(Exit.USAGE, "NAME is 1-40 of a-z, 0-9 and -")
     for role in roles:
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,120}", role):
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]{0,63}", role):
             raise Problem(Exit.USAGE, f"--role: {role!r} is no role; one is like Operator or Approver.pro")
     key = secrets.token_urlsafe(32)
     entry = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}:{','.join(roles)}"
@@ -296,9 +309,6 @@ def new_key(name: str, roles: tuple[str, ...], as_json: bool) -> None:
         output.show_json({"key": key, "setting": entry})
     else:
         output.pairs((("key", key), ("setting", entry)))
-
-
-# What the commands share ---------------------------------------------------------------------------------------------
 
 
 def _image(text: str) -> dict[str, str]:
@@ -318,100 +328,6 @@ def _image(text: str) -> dict[str, str]:
         return {"repository": references.repository(repository, "IMAGE"), "tag": references.tag(tag, "IMAGE")}
     except MalformedEvent as error:
         raise Problem(Exit.USAGE, str(error), todo) from error
-
-
-def _ask(
-    context: click.Context, path: str, body: dict[str, Any], *, dry_run: bool, wait: float | None, as_json: bool
-) -> None:
-    connection = _connection(context)
-    answer = connection.post(path, body)
-    if dry_run:
-        _plan(answer.json(), as_json)
-        return
-    identity = str(answer.json()["id"])
-    if wait is None:
-        _say(answer, as_json, f"asked for: {identity}\nSee what comes of it: tidegate show {identity} --wait")
-        return
-    found = Waiting(connection, wait, watched=False).until_end(f"{path}/{segment(identity)}")
-    _show(found, as_json)
-    check_end(found)
-
-
-def _plan(plan: Any, as_json: bool) -> None:
-    if as_json:
-        output.show_json(plan)
-    else:
-        output.pairs(reading.lines(plan))
-
-
-def _say(answer: Answer, as_json: bool, text: str) -> None:
-    if as_json:
-        output.show_json(answer.json())
-    else:
-        for line in text.splitlines():
-            output.words(line)
-
-
-def _list(
-    context: click.Context,
-    path: str,
-    query: dict[str, str],
-    columns: Sequence[tuple[str, str]],
-    limit: int,
-    as_json: bool,
-) -> None:
-    page = _pages(_connection(context), path, query, limit)
-    if as_json:
-        output.show_json(page)
-        return
-    filters = " ".join(f"--{name} {value}" for name, value in query.items() if value)
-    output.table(page["items"], columns, f"Nothing here{f' with {filters}' if filters else ''}.")
-    if page.get("next"):
-        output.words(f"There are more than these {len(page['items'])}: --limit shows more, or narrow it down.")
-
-
-def _pages(connection: Connection, path: str, query: dict[str, str], limit: int) -> Any:
-    """One page, as long as it has to be: the API gives 200 at once."""
-    items: list[Any] = []
-    cursor = ""
-    while True:
-        most = str(min(limit - len(items), 200))
-        page = connection.get(path, {**query, "limit": most, "cursor": cursor}).json()
-        items += page["items"]
-        cursor = page.get("next") or ""
-        if not cursor or len(items) >= limit:
-            return {**page, "items": items}
-
-
-def _path(connection: Connection, identity: str) -> str:
-    """Where a promotion or a delivery of this id is: both have ids that say nothing of their kind."""
-    try:
-        connection.get(f"/promotions/{segment(identity)}")
-    except Problem as problem:
-        if problem.status is not Exit.NOT_FOUND:
-            raise
-    else:
-        return f"/promotions/{segment(identity)}"
-    try:
-        connection.get(f"/deliveries/{segment(identity)}")
-    except Problem as problem:
-        if problem.status is not Exit.NOT_FOUND:
-            raise
-        todo = "See them: tidegate promotions, tidegate deliveries; a dead letter: tidegate dead-letters --json"
-        raise Problem(Exit.NOT_FOUND, f"there is no promotion and no delivery {identity}", todo) from problem
-    return f"/deliveries/{segment(identity)}"
-
-
-def _show(found: Any, as_json: bool) -> None:
-    if as_json:
-        output.show_json(found)
-        return
-    output.pairs(reading.lines(found))
-    rows = found.get("history") or []
-    if rows:
-        click.echo()
-        columns = (("AT", "at"), ("WHO", "who"), ("WHAT", "what"), ("FROM", "before"), ("TO", "after"), ("WHY", "why"))
-        output.table(rows, columns, "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
