@@ -196,6 +196,12 @@ def test_every_refusal_has_its_exit_status(app: App, terminal: Terminal, status:
     assert len(app.asked) == 1, "a redirect is not followed: it would carry the key away"
 
 
+def test_who_is_unknown_beside_a_local_stack_is_told_where_its_key_is(app: App, terminal: Terminal) -> None:
+    app.answer("GET", "/api/dead-letters", {"detail": "X-Api-Key: no such key"}, 401)
+    assert terminal.run("dead-letters") == 4
+    assert 'eval "$(.venv/bin/python -m local env)"' in terminal.err
+
+
 def test_a_token_says_who_asks_or_else_a_key_does(
     app: App, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,7 +138,10 @@ class Connection:
                 return Answer(response.status, response.read(MOST), response.headers.get("Location", ""))
         except urllib.error.HTTPError as error:
             with error:
-                raise of_status(error.code, _detail(error.read(MOST))) from error
+                problem = of_status(error.code, _detail(error.read(MOST)))
+                if direct and problem.status is Exit.SIGN_IN:
+                    problem.todo = 'Beside a local stack: eval "$(.venv/bin/python -m local env)"'
+                raise problem from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             todo = "Check the address; where everything runs on this machine: make up"
