@@ -92,8 +92,8 @@ def deploy(  # noqa: PLR0913  # one keyword a choice; the overloads say which be
 
     `local`: `model` is a folder and the result has `reload()`. The others: `model` is a registered one, `<name>:<version>`
     and `image` a scoring image in the healthy registry, by digest. `aks` wants the attached cluster (`compute_target_name`).
-    `aci` wants the resource id of a user-assigned identity that may pull the image (`identity`), and an image that brings its
-    model: nothing mounts a registered one into a container instance.
+    `aci` wants the resource id of a user-assigned identity that may pull the image and read the blobs of the model's datastore
+    (`identity`); the container fetches the model when it starts, for nothing mounts one.
     """
     if target == "local":
         service = LocalService(script, Path(model), port=port, warm=warm)
@@ -107,7 +107,7 @@ def deploy(  # noqa: PLR0913  # one keyword a choice; the overloads say which be
         raise DeployError("target 'aks' needs compute_target_name: the cluster as it is attached to the workspace")
     if target == "aci" and not identity:
         raise DeployError(
-            "target 'aci' needs identity: the resource id of the one that pulls the image from its private registry"
+            "target 'aci' needs identity: the resource id of the one that pulls the image and reads the model"
         )
     from scoring import azure_targets
 

@@ -12,8 +12,11 @@ from typing import Any, Literal, override
 
 import pytest
 
-from scoring.azure_targets import Endpoint, Instance, Request, container_group, kubernetes, managed, start
+from scoring.azure_targets import Request, start
+from scoring.container_instance import Instance, container_group
 from scoring.deploy import DeployError, Size, Workspace, deploy
+from scoring.model_files import Files
+from scoring.online_endpoint import Endpoint, kubernetes, managed
 from tests.trainer.arm import Arm as WorkspaceArm
 from tests.trainer.arm import Credential
 
@@ -148,6 +151,7 @@ def test_an_endpoint_gets_its_traffic_when_its_deployment_runs_and_is_asked_with
     assert client.asked[-1] == ("delete", "animals", None)
 
 
+_FILES: Files = [("manifest.json", "https://account.blob.core.windows.net/models/a/manifest.json", 12)]
 _IN_WORKSPACE = "/subscriptions/00000000-0000-0000-0000-00000000c0de/resourceGroups/rg-tidegate/providers/Microsoft.MachineLearningServices/workspaces/vision"  # noqa: E501
 
 
@@ -231,12 +235,12 @@ def test_the_sdk_asks_azure_for_what_was_meant(
 @pytest.mark.parametrize("state", ["Failed", "Unhealthy", "Canceled"])
 def test_a_container_instance_that_fails_is_no_service(state: str) -> None:
     with pytest.raises(RuntimeError, match=f"container group animals: {state}"):
-        start("aci", request(), client=Arm(state))
+        start("aci", request(), client=Arm(state), files=_FILES)
 
 
 def test_a_container_instance_is_put_awaited_and_deleted() -> None:
     arm = Arm()
-    service = start("aci", request(), client=arm)
+    service = start("aci", request(), client=arm, files=_FILES)
     assert isinstance(service, Instance)
     assert service.scoring_uri == "http://animals.example:5001/score"
     service.stop()
@@ -245,7 +249,11 @@ def test_a_container_instance_is_put_awaited_and_deleted() -> None:
         "/resourceGroups/rg-tidegate/providers/Microsoft.ContainerInstance/containerGroups/animals" in arm.asked[0][1]
     )
     body = arm.asked[0][2]
-    assert body == container_group(request())
+    assert body == container_group(request(), _FILES)
+    container = body["properties"]["containers"][0]["properties"]
+    variables = {each["name"]: each["value"] for each in container["environmentVariables"]}
+    assert json.loads(variables["SCORING_MODEL_FILES"]) == [list(each) for each in _FILES]
+    assert variables["AZUREML_MODEL_DIR"] == container["volumeMounts"][0]["mountPath"]
     assert body["identity"] == {"type": "UserAssigned", "userAssignedIdentities": {_PULLS: {}}}
     assert body["properties"]["imageRegistryCredentials"] == [
         {"server": "tidegatehealthy.azurecr.io", "identity": _PULLS}
