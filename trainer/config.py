@@ -117,8 +117,8 @@ HORSES_OR_HUMANS = Config(name="HORSES_OR_HUMANS", data="tfds:horses_or_humans",
 
 `python -m trainer.prepare horses_or_humans` once, then `python -m trainer --config HORSES_OR_HUMANS --workdir ...`.
 
-Expected: a test accuracy from 0.8 to 0.95. Published reports on this set say 0.867 (sirpaulmcd/Horse-Or-Human-CNN: a small network
-from random weights, 64 pixels), 0.910 (FITI-HCITA/VA8801_Model_Zoo: MobileNetV2, 224 pixels, 8 bits) and more than 0.95
+Expected: a test accuracy from 0.8 to 0.95. Published reports on this set say 0.867 (sirpaulmcd/Horse-Or-Human-CNN: a small
+network from random weights, 64 pixels), 0.910 (FITI-HCITA/VA8801_Model_Zoo: MobileNetV2, 224 pixels, 8 bits) and more than 0.95
 (Arazsh/Horse-vs.-Human-Classification: VGG19 trained on ImageNet). Unverified: the set could not be downloaded where this was
 written. Measured with the packaged silhouettes in its place (`--set data=silhouettes`: 1280 images of four labels): 0.956 after
 ten epochs, in a minute and a half on two cores.

@@ -49,7 +49,7 @@ def test_a_record_that_changed_on_the_medium_ends_what_is_kept(logged: Path) -> 
 
 
 def test_tensorboard_reads_nothing_of_a_cut_that_was_killed_before_its_rename(logged: Path) -> None:
-    from tensorboard.backend.event_processing.io_wrapper import (  # type: ignore[import-untyped,unused-ignore]  # without types
+    from tensorboard.backend.event_processing.io_wrapper import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
         IsSummaryEventsFile,
     )
 
