@@ -47,6 +47,13 @@ def list_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
     return to_person(req, lambda _: runtime().api.list_dead_letters(req.params))
 
 
+@blueprint.function_name("show_dead_letter")
+@blueprint.route("dead-letters/{id}", methods=["GET"])
+def show_dead_letter(req: func.HttpRequest) -> func.HttpResponse:
+    """One event that nobody could take."""
+    return to_person(req, lambda _: runtime().api.show_dead_letter(req.route_params["id"]))
+
+
 @blueprint.function_name("replay_dead_letter")
 @blueprint.route("dead-letters/{id}/replay", methods=["POST"])
 def replay_dead_letter(req: func.HttpRequest) -> func.HttpResponse:

@@ -32,6 +32,8 @@ class Entry:
     due: datetime.datetime
     since: datetime.datetime
     tries: int = 0
+    reason: str = ""
+    """Why it is tried again."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

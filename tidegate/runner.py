@@ -33,6 +33,8 @@ GIVE_UP_AFTER = datetime.timedelta(hours=24)
 """How long a command is tried; as long as Event Grid retries a delivery (azure-docs: delivery-and-retry)."""
 LONGEST_WAIT = 300.0
 """Seconds between two tries, unless the service asks for more."""
+SHOWN_REASON = 300
+"""Characters of the reason of a try that people are shown."""
 CLOCKS_APART = 10.0
 """Seconds by which two machines' clocks may differ: a message that comes early by more leaves the work to `resume`."""
 CONFLICTS = 12
@@ -116,6 +118,7 @@ class _Retry:
     """There was no answer; try again after this many seconds."""
 
     seconds: float
+    reason: str
 
 
 @dataclasses.dataclass(slots=True)
@@ -211,7 +214,7 @@ class _Worker:
         if now - entry.since < GIVE_UP_AFTER:
             wait = max(min(2.0**entry.tries, LONGEST_WAIT), min(error.retry_after or 0.0, 3600.0))
             _log.warning("%s", json.dumps({"retry": name, "key": key, "in": wait, "reason": str(error)}))
-            return _Retry(wait)
+            return _Retry(wait, str(error)[:SHOWN_REASON])
         attempt = getattr(entry.command, "attempt", 0)
         if attempt:
             return CommandErrored(attempt, str(error), now)
@@ -230,7 +233,7 @@ class _Worker:
         audit: tuple[AuditRow, ...] = ()
         if isinstance(outcome, _Retry):
             due = self._now() + datetime.timedelta(seconds=outcome.seconds)
-            later = dataclasses.replace(entry, due=due, tries=entry.tries + 1)
+            later = dataclasses.replace(entry, due=due, tries=entry.tries + 1, reason=outcome.reason)
             record = dataclasses.replace(record, outbox=tuple(later if e == entry else e for e in record.outbox))
         else:
             record = dataclasses.replace(record, outbox=tuple(e for e in record.outbox if e != entry))

@@ -76,10 +76,18 @@ function tags(found) {
   return claims.map((each) => `${each.tag} (${each.status}${each.detail ? `: ${each.detail}` : ""})`).join(", ") || found.tags.join(", ");
 }
 
+/** Steps to which a service gives no answer. */
+export function tried(found) {
+  return (found.retries ?? []).map((each) => `${spoken(each.step)}, ${each.tries} times since ${clock(each.since)}, next at ${clock(each.next)}: ${each.reason}`).join("; ");
+}
+
+const MAY_OVERRIDE = new Set(["test", "requirements", "referrers"]);
+
 function Image({ found }) {
   const verdict = found.verdict;
   return html`<${Facts} rows=${[
     ["Digest", html`<code>${found.digest}</code>`], ["Tags", tags(found)], ["Gate", found.gate?.name],
+    ["Tried again", tried(found)],
     ["Test", verdict && `${verdict.kind}${verdict.reason ? `: ${verdict.reason}` : ""}`], ["Reason", found.reason],
     ["Asked by", (found.requests ?? []).map((each) => `${each.who}: ${each.why}`).join("; ")], ["Override", found.override && `by ${found.override.who}: ${found.override.why}`],
     ["Record", found.record && html`<code>${short(found.record)}</code>`], ["Trace", found.trace && html`<code>${found.trace}</code>`],
@@ -110,7 +118,7 @@ function Model({ found }) {
   const { facts, approval } = found;
   return html`<${Facts} rows=${[
     ["Waits for", approval && `${approval.quorum} of ${approval.roles.join(" or ")} for ${approval.stage}, until ${clock(approval.expires)}; without an answer it is rejected`],
-    ["Workspace", found.workspace], ["Gate", found.gate?.name], ["Reason", found.reason], ["In production before", found.champion],
+    ["Workspace", found.workspace], ["Gate", found.gate?.name], ["Tried again", tried(found)], ["Reason", found.reason], ["In production before", found.champion],
     ["Metrics", facts && Object.entries(facts.metrics).map(([name, value]) => `${name} ${value}`).join(", ")],
     ["Artefact", facts?.artefact.sha256 && html`<code>${short(facts.artefact.sha256)}</code> ${size(facts.artefact.size)} in ${facts.artefact.files} files`],
     ["Run", facts?.run], ["Data", facts?.data], ["Trained by", facts?.image && html`<code>${facts.image}</code>`],
@@ -131,7 +139,7 @@ export function actions(kind, found) {
   }
   if (kind === "images") {
     if (found.state !== "Rejected" && found.state !== "Errored") return [];
-    const again = found.state === "Errored";
+    const again = found.state === "Errored" || !MAY_OVERRIDE.has(found.cause);
     return [{
       label: again ? "Try again" : "Promote all the same", grave: !again, title: again ? "Ask for the promotion again?" : "Promote it although it was rejected?",
       words: again ? "It is tested and promoted as if it were pushed now." : "The digest is promoted without a passing test; its record says who wanted it, and why.",
@@ -162,18 +170,18 @@ export function actions(kind, found) {
 }
 
 export function Story({ kind, id, go, useLook, Trouble, Badge }) {
-  const wanted = kind === "letters" ? "/dead-letters?limit=200" : path(PATHS[kind], id);
+  const wanted = path(PATHS[kind], id);
   const [action, setAction] = useState(null);
   const [asked, setAsked] = useState(null);
   const look = useLook(wanted, (value) => (value.state !== undefined && mood(value.state) === "busy") || (asked !== null && Date.now() - asked.at < EAGER));
   const done = (which) => { setAsked({ label: which.label, at: Date.now() }); look.look(); };
   const notice = html`<p role="status" class="notice">${asked && `${asked.label}: asked for at ${clock(asked.at)}. What comes of it shows here.`}</p>`;
-  const found = kind === "letters" ? look.value?.items.find((each) => each.id === id) : look.value;
+  const gone = kind === "letters" && look.error?.status === 404;
+  const found = gone ? undefined : look.value;
   const back = html`<p><a href=${`?view=${kind}`} onClick=${(event) => { event.preventDefault(); go({ view: kind }); }}>← All</a></p>`;
   if (!found) {
-    const gone = look.value !== undefined && kind === "letters";
-    return html`${back}<h1>${TITLES[kind]} ${short(id)}</h1>${asked && notice}<${Trouble} look=${look} />
-      ${gone ? html`<p class="empty">It is not here${asked ? " any more: it was taken" : ""}.</p>` : !look.error && html`<p class="wait">Loading…</p>`}`;
+    return html`${back}<h1>${TITLES[kind]} ${short(id)}</h1>${asked && notice}
+      ${gone ? html`<p class="empty">It is not here${asked ? " any more: it was taken" : ""}.</p>` : html`<${Trouble} look=${look} />${!look.error && html`<p class="wait">Loading…</p>`}`}`;
   }
   const name = kind === "images" ? `${found.repository}${found.tags.length ? `:${found.tags[0]}` : ""}` : kind === "models" ? `${found.model}:${found.version}` : `Event ${short(id)}`;
   const View = { images: Image, models: Model, letters: Letter }[kind];

@@ -132,6 +132,19 @@ def test_show_finds_deliveries_as_well(app: App, terminal: Terminal) -> None:
     assert "model:         digits" in terminal.out
 
 
+def test_show_says_what_is_tried_again_and_why(app: App, terminal: Terminal) -> None:
+    retry = {
+        "step": "ImportImage",
+        "tries": 7,
+        "since": "2026-03-02T08:00:00Z",
+        "next": "2026-03-02T08:05:00Z",
+        "reason": "503",
+    }
+    app.answer("GET", f"/api/promotions/{ID}", {"id": ID, "state": "Importing", "retries": [retry]})
+    assert terminal.run("show", ID) == 0
+    assert "ImportImage, 7 times since 2026-03-02T08:00:00Z, next 2026-03-02T08:05:00Z: 503" in terminal.out
+
+
 def test_show_says_what_it_looked_for_where_there_is_neither(app: App, terminal: Terminal) -> None:
     assert terminal.run("show", ID) == 5
     assert f"there is no promotion and no delivery {ID}" in terminal.err

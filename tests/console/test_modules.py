@@ -45,6 +45,29 @@ api.refusals.addEventListener("refused", (event) => told.push(event.detail));
 """What of a browser the modules use; its only answer is a 401."""
 
 
+@pytest.mark.parametrize(
+    ("state", "cause", "offered"),
+    [
+        ("Rejected", "test", "Promote all the same"),
+        ("Rejected", "referrers", "Promote all the same"),
+        ("Rejected", "conflict", "Try again"),
+        ("Rejected", "missing", "Try again"),
+        ("Errored", None, "Try again"),
+    ],
+)
+def test_responsibility_is_only_asked_for_where_it_can_be_taken(state: str, cause: str | None, offered: str) -> None:
+    found = json.dumps({"state": state, "cause": cause, "repository": "a/b", "digest": "sha256:1"})
+    labels = f"story.actions('images', {found}).map((each) => [each.label, each.body.override])"
+    assert _node(labels) == [[offered, offered == "Promote all the same"]]
+
+
+def test_a_step_without_an_answer_is_told_in_words() -> None:
+    retry = {"step": "ImportImage", "tries": 7, "since": "2020-03-02T08:00:00Z", "next": "2020-03-02T08:05:00Z"}
+    words = _node(f"story.tried({json.dumps({'retries': [{**retry, 'reason': '503'}]})})")
+    assert re.fullmatch(r"import image, 7 times since 2020-03-02 [0-9:]+, next at 2020-03-02 [0-9:]+: 503", words)
+    assert _node("story.tried({})") == ""
+
+
 def test_a_token_is_told_from_a_key_by_its_dots() -> None:
     assert _node("[api.shown('a.b.c'), api.shown('a-key'), api.shown('')]") == [
         {"Authorization": "Bearer a.b.c"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 from typing import Any
 
 import pytest
@@ -14,9 +16,10 @@ from tidegate.api.deliveries import SHOWN
 from tidegate.errors import MalformedEvent, NotFound, NotSignedIn, Refused
 from tidegate.flows.deliveries.delivery_states import DescribingModel
 from tidegate.flows.endpoints.endpoint_states import EndpointHold, Rollout, SettledEndpoint, WatchingTraffic, Wish
+from tidegate.flows.endpoints.rollout_messages import CheckEndpoint
 from tidegate.flows.models.model_facts import COPY_TAG
 from tidegate.flows.models.record_keys import endpoint_key
-from tidegate.records import record_id
+from tidegate.records import Entry, record_id
 from tidegate.references import ModelRef
 
 WISH: dict[str, Any] = {"model": "litter", "version": "7", "workspace": "ml-dev", "reason": "its event was lost"}
@@ -253,6 +256,18 @@ def test_a_stage_shows_who_serves_how_traffic_is_divided_and_who_holds_it() -> N
     assert pro["endpoint"]["weights"] == {"live": {"litter:6": 90, "litter:7": 10}, "mirror": {}}
     assert pro["endpoint"]["held"]["who"] == "Olga"
     assert [each["who"] for each in pro["approvals"]] == ["alice@team.example", "bob"]
+
+
+def test_what_is_tried_again_at_the_endpoint_of_the_stage_is_shown() -> None:
+    world = DeliveryWorld()
+    world.is_at(STATES["rolling-pro"])
+    world.serves(PRO, SettledEndpoint(champion(), 4))
+    records, key, now = world.runner.records, endpoint_key(PRO.target), world.clock.now()
+    record, etag = records.load(key)
+    entry = Entry(1, CheckEndpoint(PRO.target, 4, 1), now + datetime.timedelta(seconds=64), now, 6, "503: no")
+    records.save(key, dataclasses.replace(record, outbox=(entry,)), etag)
+    [retry] = world.api.api.show(ID).body["retries"]
+    assert (retry["step"], retry["tries"], retry["reason"]) == ("CheckEndpoint", 6, "503: no")
 
 
 def test_a_mirrored_step_shows_as_one() -> None:

@@ -110,6 +110,7 @@ def test_one_bad_event_of_a_batch_does_not_hold_up_the_good_ones(scene: Scene) -
 def test_a_dead_letter_can_be_let_in_again_and_leaves_the_list_when_it_was_taken(scene: Scene) -> None:
     scene.site.deliver([_event(digest="sha256:replayed")])
     [letter] = _parked(scene, "'sha256:replayed'")
+    assert scene.site.api("GET", f"/dead-letters/{letter['id']}").json() == letter
     answer = scene.site.api("POST", f"/dead-letters/{letter['id']}/replay")
     assert answer.status == 400
     assert "data.target.digest" in answer.json()["detail"]
@@ -146,6 +147,7 @@ def test_what_is_not_there_is_not_found(scene: Scene) -> None:
         ("GET", "/promotions/..%2f..%2fetc", None),
         ("POST", "/promotions", {"repository": "fixed/none", "tag": "v1", "reason": "x"}),
         ("POST", "/promotions", {"repository": "nowhere/none", "tag": "v1", "reason": "x"}),
+        ("GET", "/dead-letters/none", None),
         ("POST", "/dead-letters/none/replay", None),
     ):
         assert scene.site.api(method, path, body).status == 404, (method, path)

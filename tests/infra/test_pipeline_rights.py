@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ BOOTSTRAP = {"pipeline-identity.bicep", "subscription-roles.bicep", "bootstrap.b
 
 
 def types(project: Project) -> set[str]:
-    """Resource types that a deployment of an environment makes, those of nested templates included."""
+    """Resource types that a deployment of an environment makes."""
     found = {
         each.reference.partition("@")[0]
         for path, file in project.files.items()
@@ -31,8 +30,6 @@ def types(project: Project) -> set[str]:
         for each in file.of_kind("resource")
         if not each.existing
     }
-    for path in (INFRA / "data").glob("*.template.json"):
-        found |= {each["type"] for each in json.loads(path.read_text())["resources"]}
     return found - ABOVE
 
 

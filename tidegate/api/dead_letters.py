@@ -30,11 +30,16 @@ class DeadLetters:
             raise MalformedEvent(f"limit: must be 1 to {MAX_PAGE}")
         return self.evidence.parked(limit, cursor)
 
-    def replay(self, identity: str) -> None:
-        """Let it in again; it leaves the list once it was taken. NotFound. MalformedEvent: it still breaks the rule. Refused."""
+    def one(self, identity: str) -> Parked:
+        """One of them. NotFound."""
         parked = self.evidence.parked_one(identity)
         if parked is None:
             raise NotFound("there is no dead letter with this id")
+        return parked
+
+    def replay(self, identity: str) -> None:
+        """Let it in again; it leaves the list once it was taken. NotFound. MalformedEvent: it still breaks the rule. Refused."""
+        parked = self.one(identity)
         try:
             body = json.loads(parked.body)
         except ValueError as error:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from tidegate.api.delivery_requests import Action, DeliveryWish, Verdict
+from tidegate.api.retries import Retry, retries
 from tidegate.errors import Forbidden, MalformedEvent, NotFound, PermanentError, Refused
 from tidegate.events import model_order
 from tidegate.flows.base import flow_name
@@ -37,7 +38,7 @@ from tidegate.identity import OPERATOR, Person, require_role
 from tidegate.model_effects import RECORDS
 from tidegate.model_ports import Models, RegisteredModel
 from tidegate.ports import AuditRow, Clock, Summary
-from tidegate.records import record_id
+from tidegate.records import Record, record_id
 from tidegate.references import ModelRef
 from tidegate.runner import Runner
 
@@ -61,6 +62,8 @@ class DeliveryFound:
     endpoints: Mapping[str, endpoint_states.State]
     """By stage; stages that another system carries out have none."""
     history: Sequence[AuditRow]
+    retries: tuple[Retry, ...]
+    """Its own, and of the endpoint of its stage."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -131,15 +134,24 @@ class Deliveries:
         return self.one(record_id(key))
 
     def _found(self, summary: Summary) -> DeliveryFound:
-        state = self.state(summary.key)
-        endpoints = {stage.name: self.endpoint(stage) for stage in stages_of(state) if stage.release is None}
-        return DeliveryFound(summary, state, endpoints, self.runner.records.store.history(summary.key))
+        record, _ = self.runner.records.load(summary.key)
+        state: State = record.state  # type: ignore[assignment]  # the flow of the key has these
+        served = {stage.name: self._served(stage) for stage in stages_of(state) if stage.release is None}
+        current = served.get(getattr(state, "stage", ""))
+        return DeliveryFound(
+            summary,
+            state,
+            {name: _endpoint(each) for name, each in served.items()},
+            self.runner.records.store.history(summary.key),
+            retries((record, current) if current else (record,)),
+        )
 
     def endpoint(self, stage: Stage) -> endpoint_states.State:
         """The state of the record of a stage's endpoint."""
-        record, _ = self.runner.records.load(endpoint_key(stage.target))
-        state: endpoint_states.State = record.state  # type: ignore[assignment]  # the flow of the key has these
-        return state
+        return _endpoint(self._served(stage))
+
+    def _served(self, stage: Stage) -> Record:
+        return self.runner.records.load(endpoint_key(stage.target))[0]
 
     def record(self, found: DeliveryFound, stage: str) -> bytes:
         """The kept record of a stage. NotFound: the version has not passed it, or the record is gone."""
@@ -290,3 +302,8 @@ def _is_so(state: State, decided: Decided) -> bool:
         for stage, votes in votes_of(state)
         for vote in votes
     )
+
+
+def _endpoint(record: Record) -> endpoint_states.State:
+    state: endpoint_states.State = record.state  # type: ignore[assignment]  # the flow of the key has these
+    return state

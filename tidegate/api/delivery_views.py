@@ -8,7 +8,7 @@ from typing import Any
 
 from tidegate.api.deliveries import SHOWN, DeliveryFound, book_of, delivery_of, votes_of
 from tidegate.api.delivery_plan import DeliveryPlan, StagePlan
-from tidegate.api.promotion_views import audit_json, parsed, request_json, time_json
+from tidegate.api.promotion_views import audit_json, parsed, request_json, retry_json, time_json
 from tidegate.flows.deliveries.delivery_states import AwaitingApproval, Delivery, Vote, reason_of
 from tidegate.flows.deliveries.stage_approval import evidence_of
 from tidegate.flows.endpoints import endpoint_book as books
@@ -47,6 +47,7 @@ def delivery_json(found: DeliveryFound) -> dict[str, Any]:
         "state": SHOWN.get(name, name),
         "stage": getattr(state, "stage", "") or None,
         "reason": reason_of(state),
+        "retries": [retry_json(each) for each in found.retries],
         "gate": {"name": delivery.gate.name, "version": delivery.gate.version} if delivery else None,
         "evidence": evidence_of(state) or None,
         "approval": _approval_json(state) if isinstance(state, AwaitingApproval) else None,

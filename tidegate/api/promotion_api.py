@@ -52,6 +52,10 @@ class PromotionApi:
         page, cursor = self.dead_letters.listed(number(query, "limit", PAGE), query.get("cursor"))
         return Answer({"items": [views.dead_letter_json(each) for each in page], "next": cursor})
 
+    def show_dead_letter(self, identity: str) -> Answer:
+        """One of them."""
+        return Answer(views.dead_letter_json(self.dead_letters.one(identity)))
+
     def replay_dead_letter(self, identity: str, person: Person) -> Answer:
         """Let a dead letter come in once more; it leaves the list when it was taken. Forbidden: without the role."""
         require_role(person, (OPERATOR,), "replaying a dead letter")

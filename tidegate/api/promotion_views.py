@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from tidegate.api.promotions import Plan, Promotion
+from tidegate.api.retries import Retry
 from tidegate.flows.base import Request
 from tidegate.flows.images.image_states import Unseen
 from tidegate.flows.images.promotion_record import Verdict
@@ -39,6 +40,8 @@ def promotion_json(promotion: Promotion) -> dict[str, Any]:
         **summary_json(promotion.summary),
         "state": type(state).__name__,
         "reason": getattr(state, "reason", ""),
+        "cause": getattr(state, "cause", None),
+        "retries": [retry_json(each) for each in promotion.retries],
         "gate": {"name": state.work.gate.name, "version": state.work.gate.version},
         "claims": [dataclasses.asdict(claim) for claim in state.work.claims],
         "requests": [request_json(request) for request in state.work.requests],
@@ -78,6 +81,17 @@ def parsed(detail: str) -> Any:
 def request_json(request: Request) -> dict[str, Any]:
     """Who asked, and why."""
     return {"id": request.id, "who": request.who, "why": request.why, "at": time_json(request.at)}
+
+
+def retry_json(retry: Retry) -> dict[str, Any]:
+    """A step that is tried again."""
+    return {
+        "step": retry.step,
+        "tries": retry.tries,
+        "since": time_json(retry.since),
+        "next": time_json(retry.next),
+        "reason": retry.reason,
+    }
 
 
 def _verdict_json(verdict: Verdict) -> dict[str, Any]:

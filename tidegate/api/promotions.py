@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tidegate import references
+from tidegate.api.retries import Retry, retries
 from tidegate.errors import MalformedEvent, NotFound, Refused
 from tidegate.events import order_of
 from tidegate.flows.base import Request, flow_name
+from tidegate.flows.images import tag_ownership
 from tidegate.flows.images.image_gate import ImageFacts, ImageGate, unmet
 from tidegate.flows.images.image_messages import PromotionRequested
 from tidegate.flows.images.image_promotion import NAME, key
-from tidegate.flows.images.image_states import Ignored, Rejected
+from tidegate.flows.images.image_states import Ignored, Rejected, Tagging
 from tidegate.gates import Gates
 from tidegate.ports import AuditRow, Call, Clock, Evidence, ImageRegistry, ImageTests, Summary
-from tidegate.records import record_id
+from tidegate.records import Record, record_id
 from tidegate.references import ImageRef, TagRef
 from tidegate.runner import Runner
 
@@ -108,6 +110,8 @@ class Promotion:
     summary: Summary
     state: object
     history: Sequence[AuditRow]
+    retries: tuple[Retry, ...]
+    """Its own, and of its tags that are not settled."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -185,7 +189,16 @@ class Promotions:
             raise NotFound("there is no promotion with this id")
         record, _ = self.runner.records.load(summary.key)
         history = self.runner.records.store.history(summary.key)
-        return Promotion(summary, record.state, history)
+        return Promotion(summary, record.state, history, retries((record, *self._tags(record.state))))
+
+    def _tags(self, state: object) -> Iterator[Record]:
+        """The records of the tags that a promotion waits for."""
+        if isinstance(state, Tagging):
+            target = state.work.target
+            for claim in state.work.claims:
+                if claim.tag and claim.status == "wanted":
+                    place = TagRef(target.registry, target.repository, claim.tag)
+                    yield self.runner.records.load(tag_ownership.key(place))[0]
 
     def log(self, identity: str, limit: int) -> bytes:
         """The end of the kept test log. NotFound."""

@@ -50,6 +50,10 @@ def _verdict(verdict: Fields, found: Fields) -> Iterator[Line]:
     yield "test", f"{verdict['kind']}{run}{reason}{log}"
 
 
+def _retries(retries: Sequence[Fields], _found: Fields) -> Iterator[Line]:
+    yield from _below("tried again", (_retry(each) for each in retries))
+
+
 def _approval(approval: Fields, _found: Fields) -> Iterator[Line]:
     needs = f"{approval['quorum']} of {' or '.join(approval['roles'])}, until {approval['expires']}"
     yield from _below("waits for", (needs, f"evidence {approval['evidence']}"))
@@ -80,6 +84,10 @@ def _claim(claim: Fields) -> str:
 def _word(said: Fields) -> str:
     """Somebody's word: who, when and why."""
     return f"{said['who']}, {said['at']}: {said['why']}"
+
+
+def _retry(retry: Fields) -> str:
+    return f"{retry['step']}, {retry['tries']} times since {retry['since']}, next {retry['next']}: {retry['reason']}"
 
 
 def _facts(facts: Fields, _found: Fields) -> Iterator[Line]:
@@ -134,6 +142,7 @@ _FIELDS: Mapping[str, Callable[[Any, Fields], Iterable[Line]]] = {
     "requests": _requests,
     "override": _override,
     "verdict": _verdict,
+    "retries": _retries,
     "approval": _approval,
     "facts": _facts,
     "stages": _stages,

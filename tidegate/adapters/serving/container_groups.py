@@ -53,7 +53,6 @@ def new_group(
         "environmentVariables": _environment(candidate, files, identity),
         "resources": {"requests": {"cpu": instance.cpu, "memoryInGB": round(instance.memory / _GB, 2)}},
         "volumeMounts": [{"name": "model", "mountPath": MODEL_FOLDER}],
-        "securityContext": {"privileged": False, "allowPrivilegeEscalation": False},
     }
     properties: dict[str, Any] = {
         "osType": "Linux",
