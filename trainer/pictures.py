@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,20 @@ _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 
 def read(path: Path) -> npt.NDArray[np.uint8]:
     """Orientation applied, transparency on white, the first frame of a film. OSError or ValueError where it is no image."""
-    with Image.open(path, formats=_FORMATS) as image:
-        try:
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
             upright: Any = ImageOps.exif_transpose(image)
             return np.asarray(_on_white(_eight_bits(upright)))
-        except (SyntaxError, IndexError, KeyError, TypeError, EOFError, Image.DecompressionBombError) as error:
-            raise ValueError(f"damaged: {error}") from error
+    except (
+        SyntaxError,
+        IndexError,
+        KeyError,
+        TypeError,
+        EOFError,
+        struct.error,
+        Image.DecompressionBombError,
+    ) as error:
+        raise ValueError(f"damaged: {error}") from error
 
 
 def _eight_bits(image: Any) -> Any:

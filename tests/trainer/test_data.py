@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,13 @@ def test_an_image_that_is_cut_off_is_named_and_never_half_read(name: str, folder
         path.write_bytes(whole[:end])
         with pytest.raises(DataError, match=name):
             load_folder(folder, SIDE)
+
+
+def test_an_image_whose_header_promises_more_than_any_memory_is_named(folder: Path) -> None:
+    header = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 54, 0, 0, 54, 40, 100_000, 100_000, 1, 24, 0, 0, 0, 0, 0, 0)
+    (folder / "train" / "dark" / "x.bmp").write_bytes(header)
+    with pytest.raises(DataError, match=r"x\.bmp"):
+        load_folder(folder, SIDE)
 
 
 def test_the_packaged_images_are_balanced_and_apart() -> None:
