@@ -150,8 +150,8 @@ def _owner_of(lease: bytes) -> dict[str, Any]:
 def _is_dead(lease: bytes | None, here: dict[str, Any]) -> bool:
     """Whether the owner was a process of this machine (and of this container) that is no more."""
     owner = {} if lease is None else _owner_of(lease)
-    same = all(owner.get(name) == here[name] for name in ("host", "boot"))
-    return same and _started(int(owner.get("pid", 0))) != owner.get("started")
+    same, pid = all(owner.get(name) == here[name] for name in ("host", "boot")), owner.get("pid")
+    return same and isinstance(pid, int) and _started(pid) != owner.get("started")
 
 
 def _boot() -> str:

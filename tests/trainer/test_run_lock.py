@@ -124,8 +124,13 @@ def test_a_process_number_that_was_given_away_again_is_no_owner(place: Folder) -
     mine.release()
 
 
-def test_a_torn_lock_is_taken_over(place: Folder) -> None:
-    place.write(NAME, [b'{"host": "oth'])
+@pytest.mark.parametrize(
+    "content", [b'{"host": "oth', b"", b"null", b"[]", b"\xff\xfe", b'{"pid": "x"}', b"{" * 3000, b"%s"]
+)
+def test_a_lock_that_says_nothing_sensible_is_taken_over(content: bytes, place: Folder) -> None:
+    leave_a_lock(place)
+    owner = json.loads(place.read(NAME))
+    place.write(NAME, [content.replace(b"%s", json.dumps(owner | {"pid": "x"}).encode())])
     mine = lock(place)
     mine.acquire(lambda _: None)
     mine.release()
