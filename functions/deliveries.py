@@ -22,6 +22,13 @@ def list_deliveries(req: func.HttpRequest) -> func.HttpResponse:
     return to_person(req, lambda _: runtime().deliveries.list(req.params))
 
 
+@blueprint.function_name("list_endpoints")
+@blueprint.route("endpoints", methods=["GET"])
+def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
+    """One page of endpoints: who serves where."""
+    return to_person(req, lambda _: runtime().deliveries.endpoints(req.params))
+
+
 @blueprint.function_name("show_delivery")
 @blueprint.route("deliveries/{id}", methods=["GET"])
 def show_delivery(req: func.HttpRequest) -> func.HttpResponse:

@@ -9,7 +9,7 @@ import { ago, clock, mood, short, spoken } from "./words.mjs";
 const BUSY_EVERY = 3000;
 const QUIET_EVERY = 15000; // milliseconds
 
-const VIEWS = { inbox: "Inbox", images: "Images", models: "Models", letters: "Dead letters" };
+const VIEWS = { inbox: "Inbox", images: "Images", models: "Models", endpoints: "Endpoints", letters: "Dead letters" };
 
 const LISTS = {
   images: {
@@ -36,6 +36,21 @@ const LISTS = {
       ["Reason", (row) => row.reason],
     ],
   },
+  endpoints: {
+    path: "/endpoints",
+    empty: "Nothing was ever delivered to an endpoint",
+    filters: { state: ["Serving", "Held", "PausedRollout", "WatchingTraffic", "Soaking", "RollingBack", "Empty"] },
+    to: (row) => row.delivery && { view: "models", id: row.delivery },
+    columns: [
+      ["State", (row) => html`<${Badge} state=${row.state} />`],
+      ["Endpoint", (row) => row.endpoint],
+      ["Workspace", (row) => row.workspace],
+      ["Serves", (row) => row.champion ?? "nobody"],
+      ["Comes", (row) => row.challenger ?? ""],
+      ["Changed", (row) => html`<time datetime=${row.updated} title=${row.updated}>${ago(row.updated)}</time>`],
+      ["Reason", (row) => row.reason],
+    ],
+  },
   letters: {
     path: "/dead-letters",
     empty: "No event was left behind",
@@ -51,6 +66,8 @@ const LISTS = {
 /** What somebody has to look at: title, list, state; ten of each are shown. */
 const INBOX = [
   ["Waiting for an approval", "models", "AwaitingApproval"],
+  ["Rollouts that are paused", "endpoints", "PausedRollout"],
+  ["Endpoints that are held", "endpoints", "Held"],
   ["Models without an answer", "models", "Errored"],
   ["Models that failed", "models", "Failed"],
   ["Models that were rolled back", "models", "RolledBack"],
@@ -104,7 +121,7 @@ function Rows({ kind, rows, go }) {
     <tbody>${rows.map((row) => html`<tr key=${row.id}>
       ${list.columns.map(([name, cell], index) => html`<td data-label=${name}>${
         index === (kind === "letters" ? 0 : 1)
-          ? html`<${Link} to=${{ view: kind, id: row.id }} go=${go}>${cell(row)}<//>`
+          ? html`<${Link} to=${list.to?.(row) || { view: kind, id: list.to ? "" : row.id }} go=${go}>${cell(row)}<//>`
           : cell(row)
       }</td>`)}
     </tr>`)}</tbody>

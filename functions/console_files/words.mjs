@@ -1,8 +1,8 @@
 // States and times in words and colours.
 
-const GOOD = new Set(["Promoted", "Delivered"]);
-const BAD = new Set(["Rejected", "Errored", "Failed", "RolledBack"]);
-const QUIET = new Set(["Ignored", "Superseded"]);
+const GOOD = new Set(["Promoted", "Delivered", "Serving"]);
+const BAD = new Set(["Rejected", "Errored", "Failed", "RolledBack", "PausedRollout"]);
+const QUIET = new Set(["Ignored", "Superseded", "Held", "Empty"]);
 
 /** good, bad, quiet, or busy: whether somebody has to look. */
 export function mood(state) {

@@ -126,6 +126,20 @@ def test_what_is_watched_is_one_line_of_json_for_each_change(app: App, terminal:
     assert [json.loads(line)["state"] for line in terminal.out.splitlines()] == ["Promoted"]
 
 
+def test_endpoints_are_listed_with_who_serves_and_who_comes(app: App, terminal: Terminal) -> None:
+    entry = {
+        "endpoint": "digits-pro",
+        "workspace": "vision-pro",
+        "state": "Held",
+        "champion": "digits:2",
+        "delivery": ID,
+    }
+    app.answer("GET", "/api/endpoints", {"items": [{**entry, "challenger": None, "reason": "audit"}], "next": None})
+    assert terminal.run("endpoints", "--state", "Held") == 0
+    assert terminal.out == f"digits-pro\tvision-pro\tHeld\tdigits:2\t\t{ID}\t\taudit\n"
+    assert app.asked[0][1] == "/api/endpoints?state=Held&limit=50"
+
+
 def test_show_finds_deliveries_as_well(app: App, terminal: Terminal) -> None:
     app.answer("GET", f"/api/deliveries/{ID}", {"id": ID, "state": "Delivered", "model": "digits"})
     assert terminal.run("show", ID) == 0

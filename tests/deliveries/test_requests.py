@@ -11,11 +11,21 @@ import pytest
 from tests.deliveries.world import BOT_KEY, CI_KEY, ID, PEOPLE, DeliveryWorld, by, champion
 from tests.fakes import image
 from tests.flows import delivery_samples as samples
+from tests.flows import endpoint_samples
 from tests.flows.delivery_samples import DEV, MODEL, PRO, STATES
+from tests.flows.endpoint_samples import FLOW
+from tidegate.api import endpoints
 from tidegate.api.deliveries import SHOWN
 from tidegate.errors import MalformedEvent, NotFound, NotSignedIn, Refused
 from tidegate.flows.deliveries.delivery_states import DescribingModel
-from tidegate.flows.endpoints.endpoint_states import EndpointHold, Rollout, SettledEndpoint, WatchingTraffic, Wish
+from tidegate.flows.endpoints.endpoint_states import (
+    EndpointHold,
+    PausedRollout,
+    Rollout,
+    SettledEndpoint,
+    WatchingTraffic,
+    Wish,
+)
 from tidegate.flows.endpoints.rollout_messages import CheckEndpoint
 from tidegate.flows.models.model_facts import COPY_TAG
 from tidegate.flows.models.record_keys import endpoint_key
@@ -268,6 +278,30 @@ def test_what_is_tried_again_at_the_endpoint_of_the_stage_is_shown() -> None:
     records.save(key, dataclasses.replace(record, outbox=(entry,)), etag)
     [retry] = world.api.api.show(ID).body["retries"]
     assert (retry["step"], retry["tries"], retry["reason"]) == ("CheckEndpoint", 6, "503: no")
+
+
+def test_the_list_of_endpoints_says_who_serves_who_comes_and_which_delivery_to_look_at() -> None:
+    world = DeliveryWorld()
+    world.serves(DEV, SettledEndpoint(champion(stage=DEV), 4))
+    rollout = Rollout(Wish(PRO, samples.CANDIDATE, samples.KEY, samples.NOW), "litter-8", PRO.traffic, step=1)
+    world.serves(PRO, PausedRollout(champion(samples.CHAMPION), rollout, 5, "nothing to judge by", held=False))
+    found = {each["workspace"]: each for each in world.api.api.endpoints({}).body["items"]}
+    dev, pro = found[DEV.target.workspace.name], found[PRO.target.workspace.name]
+    assert (dev["state"], dev["champion"], dev["challenger"]) == ("Serving", "litter:7", None)
+    assert (pro["state"], pro["champion"], pro["challenger"]) == ("PausedRollout", "litter:6", "litter:7")
+    assert {dev["delivery"], pro["delivery"]} == {ID}
+    assert [each["id"] for each in world.api.api.endpoints({"state": "PausedRollout"}).body["items"]] == [pro["id"]]
+
+
+@pytest.mark.parametrize("query", [{"state": "Delivered"}, {"limit": "0"}, {"limit": "201"}, {"cursor": "x"}])
+def test_a_query_for_endpoints_that_breaks_a_rule_is_refused(query: dict[str, str]) -> None:
+    with pytest.raises(MalformedEvent, match=f"^{next(iter(query))}: "):
+        DeliveryWorld().api.api.endpoints(query)
+
+
+def test_every_state_in_which_an_endpoint_is_listed_can_be_asked_for() -> None:
+    listed = {FLOW.listing(state) for state in endpoint_samples.STATES.values()}
+    assert {each.state for each in listed if each} <= set(endpoints.STATES)
 
 
 def test_a_mirrored_step_shows_as_one() -> None:

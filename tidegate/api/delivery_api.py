@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from tidegate import references
-from tidegate.api import delivery_requests, delivery_views
+from tidegate.api import delivery_requests, delivery_views, endpoints
 from tidegate.api.answers import Answer, number
 from tidegate.api.deliveries import Deliveries
 from tidegate.api.delivery_plan import planned
@@ -50,6 +50,14 @@ class DeliveryApi:
             references.model(model, "model")
         page, cursor = self.deliveries.listed(query.get("state"), model, limit, query.get("cursor"))
         return Answer({"items": [delivery_views.entry_json(entry) for entry in page], "next": cursor})
+
+    def endpoints(self, query: Mapping[str, str]) -> Answer:
+        """One page of endpoints: who serves, and what is under way."""
+        limit = number(query, "limit", PAGE)
+        if not 1 <= limit <= MAX_PAGE:
+            raise MalformedEvent(f"limit: must be 1 to {MAX_PAGE}")
+        page, cursor = endpoints.listed(self.deliveries.runner, query.get("state"), limit, query.get("cursor"))
+        return Answer({"items": [delivery_views.endpoint_entry_json(each) for each in page], "next": cursor})
 
     def show(self, identity: str) -> Answer:
         """One delivery: state, stages, what is to be decided, history."""

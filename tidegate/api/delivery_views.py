@@ -8,6 +8,7 @@ from typing import Any
 
 from tidegate.api.deliveries import SHOWN, DeliveryFound, book_of, delivery_of, votes_of
 from tidegate.api.delivery_plan import DeliveryPlan, StagePlan
+from tidegate.api.endpoints import EndpointFound
 from tidegate.api.promotion_views import audit_json, parsed, request_json, retry_json, time_json
 from tidegate.flows.deliveries.delivery_states import AwaitingApproval, Delivery, Vote, reason_of
 from tidegate.flows.deliveries.stage_approval import evidence_of
@@ -57,6 +58,24 @@ def delivery_json(found: DeliveryFound) -> dict[str, Any]:
         "stages": [_stage_json(found, delivery, stage) for stage in delivery.gate.stages] if delivery else [],
         "trace": trace_id(found.summary.key),
         "history": [audit_json(row) for row in found.history],
+    }
+
+
+def endpoint_entry_json(found: EndpointFound) -> dict[str, Any]:
+    """An endpoint of the list."""
+    book, summary = found.state.book, found.summary
+    return {
+        "id": summary.id,
+        "state": summary.state,
+        "endpoint": book.target.endpoint,
+        "kind": book.target.kind,
+        "workspace": book.target.workspace.name,
+        "champion": book.champion.candidate.name if book.champion else None,
+        "challenger": found.challenger or None,
+        "delivery": found.delivery or None,
+        "reason": summary.reason,
+        "since": time_json(summary.since),
+        "updated": time_json(summary.updated),
     }
 
 

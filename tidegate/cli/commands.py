@@ -170,6 +170,18 @@ def deliveries(context: click.Context, state: str, model: str, limit: int, as_js
 
 
 @tidegate.command()
+@state
+@limit
+@as_json
+@click.pass_context
+def endpoints(context: click.Context, state: str, limit: int, as_json: bool) -> None:
+    """List endpoints: who serves, who comes, what is held."""
+    columns = (("ENDPOINT", "endpoint"), ("WORKSPACE", "workspace"), ("STATE", "state"), ("SERVES", "champion"))
+    more = (("COMES", "challenger"), ("DELIVERY", "delivery"), ("UPDATED", "updated"), ("REASON", "reason"))
+    answering.listed(_connection(context), "/endpoints", {"state": state}, (*columns, *more), limit, as_json)
+
+
+@tidegate.command()
 @click.argument("id")
 @reason
 @click.option("--evidence", default="", help="Hash of what you looked at; without it, of what is shown now.")
