@@ -238,13 +238,18 @@ class _JobService:
     async def _run_pipeline(self, job: Job) -> int:
         """Its nodes one after the other, each a run of its own; one that completed before is taken over, as Azure ML does.
 
-        Emulated: nodes that bring their command themselves. Components, and data that goes from node to node, are not.
+        Emulated: nodes that bring their command themselves, or are pipelines of such nodes. Components, and data that goes
+        from node to node, are not.
         """
         done = self._done_before(job)
         for name, node in job.properties["jobs"].items():
-            if "command" not in node:
-                raise ValueError(f"node {name}: the stand-in runs nodes that have a command")
-            own = {"jobType": "Command", "displayName": name, "experimentName": job.properties.get("experimentName")}
+            if "command" not in node and "jobs" not in node:
+                raise ValueError(f"node {name}: the stand-in runs nodes that have a command, or nodes themselves")
+            own = {
+                "jobType": "Pipeline" if "jobs" in node else "Command",
+                "displayName": name,
+                "experimentName": job.properties.get("experimentName"),
+            }
             step = Job(job.workspace, f"{job.name}-{name}", {**node, **own, "parentJobName": job.name})
             self._jobs.put(step)
             if done.get(name) == node and not (job.properties.get("settings") or {}).get("force_rerun"):

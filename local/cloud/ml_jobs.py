@@ -158,7 +158,8 @@ def workspace_id(name: str) -> str:
 
 def run_type(job: Job) -> str:
     kinds: Mapping[str, str] = {"Pipeline": "azureml.PipelineRun", "Command": "azureml.scriptrun"}
-    return "azureml.StepRun" if job.parent else kinds.get(str(job.properties.get("jobType")), "azureml.scriptrun")
+    kind = kinds.get(str(job.properties.get("jobType")), "azureml.scriptrun")
+    return "azureml.StepRun" if job.parent and kind != kinds["Pipeline"] else kind
 
 
 def now() -> str:

@@ -318,6 +318,18 @@ def test_a_pipeline_goes_to_the_dedicated_computes_of_its_evicted_steps() -> Non
     assert "p2" in mail.text
 
 
+def test_a_pipeline_whose_computes_cannot_be_changed_is_not_submitted_again_for_ever() -> None:
+    """A component that names its own computes runs there, whatever the copy of the pipeline says."""
+    rules = dataclasses.replace(POLICY.resubmit, attempts=1, dedicated=(("gpu-spot", "gpu"),))
+    world = JobWorld(dataclasses.replace(POLICY, resubmit=rules))
+    for name in ("p1", "p1-attempt-1", "p1-attempt-2"):
+        world.run_ends(name, error="Pipeline has failed child jobs.", steps=steps(PREEMPTED))
+        world.work()
+    assert [job.run for job in world.jobs.submitted] == ["p1-attempt-1", "p1-attempt-2"]
+    [mail] = world.email.mails
+    assert "attempt 2 of p1" in mail.text
+
+
 def test_an_evicted_job_of_another_kind_is_an_alert_that_says_why_it_is_not_submitted_again() -> None:
     world = JobWorld()
     world.run_ends("sweep-1", **{**EVICTED, "can_resubmit": False})

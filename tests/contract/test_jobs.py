@@ -101,6 +101,21 @@ def test_a_pipeline_names_its_first_failing_step(jobs: MachineLearning, cloud: L
     assert not jobs.describe(first, 10).can_resubmit
 
 
+def test_a_pipeline_names_the_steps_that_failed_within_its_pipelines(jobs: MachineLearning, cloud: LocalCloud) -> None:
+    root = made(cloud, properties={"jobType": "Pipeline"}, error={"code": "UserError", "message": "Pipeline failed"})
+    inner = made(
+        cloud,
+        properties={"jobType": "Pipeline", "parentJobName": root.run},
+        error={"code": "UserError", "message": "Pipeline has failed child jobs. Failed nodes: /a."},
+    )
+    evicted = {"code": "UserError", "message": "The job was preempted", "innerError": {"code": "JobPreempted"}}
+    step = made(cloud, properties={"parentJobName": inner.run}, error=evicted)
+    for pipeline in (root, inner):
+        facts = jobs.describe(pipeline, 100)
+        assert [(each.run, each.error_code) for each in facts.steps] == [(step.run, "UserError/JobPreempted")]
+    assert jobs.describe(root, 10).can_resubmit
+
+
 def test_a_pipeline_with_more_failed_steps_than_are_read_is_not_submitted_again(
     jobs: MachineLearning, cloud: LocalCloud
 ) -> None:
@@ -116,7 +131,7 @@ def test_a_copy_of_a_pipeline_takes_over_what_was_done_and_runs_the_rest_elsewhe
 ) -> None:
     spot = job_path("vision").replace("/jobs", "/computes/gpu-spot")
     environment = job_path("vision").replace("/jobs", "/environments/plain/versions/1")
-    nodes = {
+    nodes: dict[str, dict[str, Any]] = {
         "prepare": {"type": "command", "command": "true", "computeId": spot, "environmentId": environment},
         "train": {
             "type": "command",
@@ -124,6 +139,7 @@ def test_a_copy_of_a_pipeline_takes_over_what_was_done_and_runs_the_rest_elsewhe
             "computeId": spot,
             "environmentId": environment,
         },
+        "inner": {"type": "pipeline", "jobs": {"a": {"type": "command", "command": "true", "computeId": spot}}},
     }
     settings = {"default_compute": "gpu-spot"}
     outputs = {
@@ -142,7 +158,8 @@ def test_a_copy_of_a_pipeline_takes_over_what_was_done_and_runs_the_rest_elsewhe
     made_again = jobs._arm.get(f"{job_path('vision')}/{name}", JOB_API, "the copy")
     assert made_again is not None
     sent = made_again["properties"]
-    assert sent["jobs"]["train"]["computeId"].endswith("/computes/gpu")
+    moved = sent["jobs"]["train"]["computeId"], sent["jobs"]["inner"]["jobs"]["a"]["computeId"]
+    assert all(compute.endswith("/computes/gpu") for compute in moved)
     assert (sent["settings"]["default_compute"], list(sent["outputs"])) == ("gpu", ["model"])
     assert sent["sourceJobId"].endswith(f"/jobs/{pipeline.run}")
     assert sent["tags"] == {"team": "vision", "tidegate.attempt": "1"}

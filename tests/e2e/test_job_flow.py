@@ -107,6 +107,15 @@ def test_a_pipeline_goes_on_with_the_step_that_was_evicted(scene: Scene) -> None
     assert job_site.mails(scene.site, name) == []
 
 
+def test_a_pipeline_goes_on_with_the_step_of_a_pipeline_within_it_that_was_evicted(scene: Scene) -> None:
+    name = f"pipe-{uuid.uuid4().hex[:8]}"
+    _submit_pipeline(scene, name, within="inner", train=TRAINING % 1)
+    assert job_site.until(lambda: _is(scene, f"{name}-inner-train", "Running"), 20)
+    job_site.evict(scene.site, "vision", f"{name}-inner-train")
+    assert job_site.until(lambda: _is(scene, f"{name}-attempt-1", "Completed"), 40)
+    assert job_site.mails(scene.site, name) == []
+
+
 def test_the_mail_about_a_pipeline_shows_why_its_step_failed(scene: Scene) -> None:
     name = f"pipe-{uuid.uuid4().hex[:8]}"
     _submit_pipeline(scene, name, prepare="echo prepared", train="echo 'CUDA out of memory. Tried 2 GiB'; exit 1")
@@ -202,14 +211,19 @@ def test_an_image_is_tested_by_a_job_on_its_cluster(scene: Scene) -> None:
     assert failed_runs == []
 
 
-def _submit_pipeline(scene: Scene, name: str, **commands: str) -> None:
-    """A pipeline whose steps run one after the other on the spot compute, and keep what they do in one place."""
+def _submit_pipeline(scene: Scene, name: str, within: str = "", **commands: str) -> None:
+    """A pipeline whose steps run one after the other on the spot compute, and keep what they do in one place.
+
+    `within`: they are those of a step of this name that is a pipeline itself.
+    """
     place = f"azureml://datastores/models/paths/{name}"
     spot = job_site.job_path("vision").replace("/jobs", "/computes/gpu-spot")
     environment = job_site.job_path("vision").replace("/jobs", "/environments/plain/versions/1")
     outputs = {"work": {"jobOutputType": "uri_folder", "mode": "ReadWriteMount", "uri": place}}
     common = {"type": "command", "computeId": spot, "environmentId": environment, "outputs": outputs}
     nodes = {step: {**common, "command": command} for step, command in commands.items()}
+    if within:
+        nodes = {within: {"type": "pipeline", "jobs": nodes}}
     properties = {"jobType": "Pipeline", "jobs": nodes, "displayName": name, "experimentName": f"exp-{name}"}
     job_site.submit(scene.site, "vision", name, "", **properties)
 

@@ -30,6 +30,8 @@ _KEPT = (
 )
 """What whoever submitted the pipeline said; the rest is the service's, or of the one run."""
 
+_COMPUTES = ("computeId", "compute", "default_compute")
+
 
 def copy(resource: Mapping[str, Any], moves: Pairs, tags: Pairs) -> dict[str, Any]:
     """Body of the PUT. `moves`: (compute, compute instead of it). PermanentError: it is no pipeline with nodes."""
@@ -52,8 +54,10 @@ def copy(resource: Mapping[str, Any], moves: Pairs, tags: Pairs) -> dict[str, An
 def _moved(node: Any, moves: Pairs) -> Any:
     if not isinstance(node, dict):
         return node
-    places = ("computeId", "compute", "default_compute")
-    return {name: _instead(value, moves) if name in places else value for name, value in node.items()}
+    moved = {name: _instead(value, moves) if name in _COMPUTES else value for name, value in node.items()}
+    if isinstance(inner := node.get("jobs"), dict):  # a pipeline within the pipeline
+        moved["jobs"] = {name: _moved(each, moves) for name, each in inner.items()}
+    return moved
 
 
 def _instead(compute: Any, moves: Pairs) -> Any:

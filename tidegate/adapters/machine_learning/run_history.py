@@ -78,8 +78,11 @@ class RunHistory:
             logs={str(name): str(link) for name, link in _object(body.get("logFiles")).items()},
         )
 
-    def failed_children(self, job: JobRef, most: int) -> tuple[FailedStep, ...]:
-        """The steps of a pipeline that failed, the first first, among `most` steps; none where the history refuses."""
+    def failed_children(self, job: JobRef, most: int, within: int = 3) -> tuple[FailedStep, ...]:
+        """The steps of a pipeline that failed, the first first, among `most` steps; none where the history refuses.
+
+        A step that is a pipeline itself stands for its steps, `within` pipelines deep: it failed for no reason of its own.
+        """
         try:
             body = self._get(f"/history/v1.0{self._workspace_id}/runs/{job.run}/children?$top={most}")
         except PermanentError as refusal:
@@ -87,7 +90,13 @@ class RunHistory:
             return ()
         found = [_object(each) for each in body.get("value") or ()]
         failed = [each for each in found if str(each.get("status") or "").lower() in FAILED]
-        return tuple(_step(each) for each in sorted(failed, key=lambda each: str(each.get("createdUtc") or "")))
+        steps: list[FailedStep] = []
+        for each in sorted(failed, key=lambda each: str(each.get("createdUtc") or "")):
+            step = _step(each)
+            place = JobRef(job.workspace, step.run)
+            inner = self.failed_children(place, most, within - 1) if within and _is_pipeline(each) else ()
+            steps += inner or (step,)
+        return tuple(steps)
 
     def log(self, details: RunDetails, limit: int) -> str:
         """The end of the most telling log, in whole lines if it has any; empty where there is none, or it cannot be read.
@@ -159,6 +168,11 @@ def _checked(url: str) -> str:
     if parts.scheme != "https" or not (parts.hostname or "").endswith(_SERVICE_HOSTS):
         raise PermanentError(f"run history: {parts.hostname!a} is no host of the service")
     return url
+
+
+def _is_pipeline(run: Mapping[str, Any]) -> bool:
+    """By its type or its own words (unverified: which type a pipeline within a pipeline has on Azure)."""
+    return "pipeline" in str(run.get("runType") or "").lower() or "failed child" in _step(run).error
 
 
 def _step(run: Mapping[str, Any]) -> FailedStep:

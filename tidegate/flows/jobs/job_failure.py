@@ -232,8 +232,8 @@ class JobFailure(Flow[State, Event, Command]):
         if facts.attempt < rules.attempts:
             return ()
         dedicated = dict(rules.dedicated)  # a dedicated compute is no key: there it is not tried again
-        if not all(compute in dedicated for compute in facts.computes):
-            return None
+        if facts.attempt > rules.attempts or not all(compute in dedicated for compute in facts.computes):
+            return None  # a component's own computes stay, whatever a copy says: once is enough
         return tuple((compute, dedicated[compute]) for compute in facts.computes)
 
     def _resubmit(self, state: Describing, facts: JobFacts, diagnosis: Diagnosis, moves: Pairs) -> Step:
