@@ -88,8 +88,8 @@ def test_failures_that_no_mail_named_always_have_a_reminder_before_them() -> Non
 @pytest.mark.parametrize(("attempt", "seconds"), [(0, 60), (1, 120), (2, 240), (9, 3600)])
 def test_each_resubmission_waits_twice_as_long_but_an_hour_at_most(attempt: int, seconds: int) -> None:
     facts = dataclasses.replace(samples.SPOT, tags=(("tidegate.attempt", str(attempt)),))
-    event = RunDescribed(1, facts, LATER)
-    step = GRIDS["job-failure"].decide(samples.JOB_STATES["describing"], event)
+    policy = dataclasses.replace(POLICY, resubmit=dataclasses.replace(samples.RULES, attempts=20))
+    step = job_failure.JobFailure(policy).decide(samples.JOB_STATES["describing"], RunDescribed(1, facts, LATER))
     [later] = step.commands
     assert isinstance(later, After)
     assert isinstance(later.command, ResubmitRun)
