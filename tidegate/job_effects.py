@@ -155,7 +155,10 @@ class JobEffects:
         stored = self.evidence.get(name, 4 << 20)
         if stored is None:  # its own command was put off, or storage lags behind
             raise TransientError(f"{name}: the page is not there yet")
-        return [Entry(each["title"], each["link"], tuple(each["names"]), each["count"]) for each in json.loads(stored)]
+        return [
+            Entry(each["title"], each["link"], tuple(each["names"]), each["count"], each.get("why", ""))
+            for each in json.loads(stored)
+        ]
 
     def _buttons(self, notice: Notice) -> tuple[Button, ...]:
         key = self.links.key()

@@ -17,7 +17,7 @@ from tests.alerts import samples
 from tidegate.flows.alerts import alert_mail, safe_text
 from tidegate.flows.alerts.alert_mail import Button, Entry, Mail
 from tidegate.flows.alerts.alert_policy import Diagnosis
-from tidegate.flows.alerts.notices import Notice
+from tidegate.flows.alerts.notices import Notice, line_of
 from tidegate.flows.jobs.job_alert import job_alert
 from tidegate.flows.jobs.job_facts import JobFacts
 from tidegate.references import JobRef
@@ -218,7 +218,7 @@ def test_a_mail_says_what_failed_why_and_what_to_do() -> None:
         "Ran for        1 h 2 min 5 s",
         "Last good run  litter-6",
         "Cause          memory (rule memory)",
-        "Open it: https://ml.azure.com/runs/litter-7",
+        "Open the run: https://ml.azure.com/runs/litter-7",
         "  | CUDA out of memory",
     ):
         assert words in mail.text
@@ -271,3 +271,25 @@ def test_a_mail_names_what_failed_before_the_run_that_it_shows() -> None:
     same = dataclasses.replace(earlier, names=("r2",))
     assert "All of it: r1" in alert_mail.single("t/1", earlier, (), HOSTS, ()).text
     assert "All of it" not in alert_mail.single("t/1", same, (), HOSTS, ()).text
+
+
+def test_a_line_of_a_digest_says_why_and_no_secret_of_it() -> None:
+    said = line_of(
+        Notice(
+            "n",
+            "failed",
+            "i",
+            samples.alert(why="<b>token: canary-7Q2</b> \u202e" + "x" * 999),
+            ("r1",),
+            1,
+            samples.NOW,
+            samples.NOW,
+        )
+    )
+    found = alert_mail.entry(said, HOSTS)
+    mail = alert_mail.digest("t/1", [found], "error", ())
+    check(mail)
+    assert len(found.why) <= 120
+    assert "\n  <b>token: ***" in mail.text
+    assert "&lt;b&gt;token: ***" in mail.html
+    assert line_of(Notice("n", "recovered", "i", samples.alert(), (), 1, samples.NOW, samples.NOW)).why == ""

@@ -455,10 +455,10 @@ def test_a_mail_that_nobody_took_is_a_dead_letter_that_can_be_let_out_again() ->
     assert world.evidence.dead_letters == {}
 
 
-def test_a_parked_event_is_an_alert() -> None:
+def test_a_parked_event_is_an_alert_whose_subject_says_what_was_wrong_with_it() -> None:
     world = JobWorld()
     world.intake.run_status_changed({"type": "Microsoft.MachineLearningServices.RunStatusChanged", "data": {}})
     world.work()
     [mail] = world.email.mails
-    assert "could not be taken" in mail.subject
+    assert mail.subject.startswith("[Tidegate] An event could not be taken: topic: must be the resource id")
     assert mail.severity == "warning"

@@ -20,6 +20,7 @@ MAX_FACT = 300
 MAX_LOG = 4000
 """Characters of the log that a mail shows: its end."""
 MAX_DIGEST_NAME = 120
+MAX_DIGEST_WHY = 120
 
 _URL = re.compile(r"https://([a-z0-9.-]{1,253})(?::443)?(/[!-~]*)?\Z", re.IGNORECASE)
 
@@ -45,6 +46,7 @@ class Entry:
     link: str
     names: tuple[str, ...]
     count: int
+    why: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def single(identity: str, notice: Notice, buttons: Sequence[Button], hosts: Sequ
         f"{_NAME}{_PREFIX[notice.kind]} {safe_text.masked(alert.title)}{_times(notice)}", MAX_SUBJECT
     )
     link = allowed(alert.link, hosts)
-    every = ((Button("Open it", link),) if link else ()) + tuple(each for each in buttons if each.link)
+    every = ((Button("Open the run", link),) if link else ()) + tuple(each for each in buttons if each.link)
     parts = _Parts(
         heading=safe_text.line(f"{_PREFIX[notice.kind]} {safe_text.masked(alert.title)}", MAX_TITLE),
         lead=_lead(notice),
@@ -81,17 +83,21 @@ def entry(line: Line, hosts: Sequence[str]) -> Entry:
     """What a digest shows of it."""
     title = safe_text.line(f"{_PREFIX[line.kind]} {safe_text.masked(line.title)}", MAX_TITLE)
     names = tuple(safe_text.line(name, MAX_DIGEST_NAME) for name in line.names)
-    return Entry(title, allowed(line.link, hosts), names, line.count)
+    why = safe_text.line(safe_text.masked(line.why), MAX_DIGEST_WHY)
+    return Entry(title, allowed(line.link, hosts), names, line.count, "" if why in title else why)
 
 
 def digest(identity: str, entries: Sequence[Entry], severity: Severity, to: Sequence[str]) -> Mail:
-    """One mail about many incidents: every thing that happened is named in it."""
+    """One mail about many incidents: every thing that happened is named in it, with the reason of the latest."""
     total = sum(len(each.names) for each in entries)
     heading = f"Digest: {_several(len(entries), 'alert')}, {_several(total, 'failure')}"
-    lead = "More went wrong than mails are allowed, so this mail stands for many."
-    blocks = ["\n".join((each.title, *_indented(_below(each)), *_indented(each.link))) for each in entries]
+    lead = "Too much happened for a mail each (alerts.rate of gates.yaml)."
+    blocks = [
+        "\n".join((each.title, *_indented(each.why), *_indented(_below(each)), *_indented(each.link)))
+        for each in entries
+    ]
     text = "\n\n".join((heading, lead, *blocks, _FOOTER)) + "\n"
-    items = mail_markup.items([(each.title, each.link, _below(each)) for each in entries])
+    items = mail_markup.items([(each.title, each.link, each.why, _below(each)) for each in entries])
     markup = mail_markup.page(heading, mail_markup.paragraph(lead) + items, _FOOTER, severity)
     return Mail(identity, severity, f"{_NAME} {heading}", text, markup, tuple(to))
 

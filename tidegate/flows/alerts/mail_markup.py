@@ -76,11 +76,11 @@ def buttons(every: Sequence[tuple[str, str]]) -> str:
     return "<p>" + " ".join(_button(label, link, place == 0) for place, (label, link) in enumerate(every)) + "</p>"
 
 
-def items(every: Sequence[tuple[str, str, Sequence[str]]]) -> str:
-    """A list: title, address or nothing, and small names below."""
+def items(every: Sequence[tuple[str, str, str, Sequence[str]]]) -> str:
+    """A list: title, address or nothing, and below, small, the reason and names."""
     rows = "".join(
-        f'<li style="margin:0 0 12px;{_BREAK}"><b>{_linked(title, link)}</b>{_below(below)}</li>'
-        for title, link, below in every
+        f'<li style="margin:0 0 12px;{_BREAK}"><b>{_linked(title, link)}</b>{_below(why)}{_below(", ".join(below))}</li>'
+        for title, link, why, below in every
     )
     return f'<ul style="padding-left:18px">{rows}</ul>'
 
@@ -89,8 +89,8 @@ def _label(words: str) -> str:
     return f'<p style="margin:12px 0 4px"><b>{html.escape(words)}</b></p>'
 
 
-def _below(below: Sequence[str]) -> str:
-    return f'<div class="quiet" style="{_SMALL}">{html.escape(", ".join(below))}</div>' if below else ""
+def _below(words: str) -> str:
+    return f'<div class="quiet" style="{_SMALL}">{html.escape(words)}</div>' if words else ""
 
 
 def _button(label: str, link: str, is_first: bool) -> str:

@@ -13,6 +13,8 @@ type NoticeKind = Literal["failed", "again", "recovered"]
 
 MAX_NAMES = 200
 """Things that one notice names; more make another notice, so that no record and no mail grows without bound."""
+MAX_WHY = 300
+"""Characters of a reason in a line that waits for a digest."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,8 +104,12 @@ class Line:
     link: str
     names: tuple[str, ...]
     count: int
+    why: str = ""
+    """Of the latest."""
 
 
 def line_of(notice: Notice) -> Line:
     """The notice without its details."""
-    return Line(notice.kind, notice.alert.title, notice.alert.link, notice.names, notice.count)
+    alert = notice.alert
+    why = "" if notice.kind == "recovered" else alert.why[:MAX_WHY]
+    return Line(notice.kind, alert.title, alert.link, notice.names, notice.count, why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
 from tidegate.flows.alerts import incident
@@ -22,7 +23,7 @@ class Kind:
     """What routes call it (`causes`)."""
     severity: Severity
     title: str
-    """`{subject}` stands for the outcome's subject, `{stage}` for the stage it happened in."""
+    """`{subject}` stands for the outcome's subject, `{stage}` for the stage it happened in, `{reason}` for its reason."""
     todo: str
     about: tuple[str, ...] = ("repository",)
     """Fields of the outcome that make its incident: what has them all in common is one, and mailed as one."""
@@ -53,14 +54,14 @@ KINDS: Mapping[str, Kind] = {
     "Tidegate.EventParked": Kind(
         "dead-letter",
         "warning",
-        "An event could not be taken: {subject}",
-        "See GET /api/dead-letters; mend what is wrong, and replay it.",
+        "An event could not be taken: {reason}",
+        "`tidegate dead-letters` shows it. Mend what is wrong, then let it come in again: `tidegate replay` with its id.",
     ),
     "Tidegate.EventUndelivered": Kind(
         "dead-letter",
         "warning",
         "Event Grid could not deliver an event: {subject}",
-        "See GET /api/dead-letters; mend what is wrong with the function or its subscription, and replay it.",
+        "`tidegate dead-letters` shows it. Mend the function or its subscription, then `tidegate replay` with its id.",
         ("subscription",),
     ),
     "Tidegate.ApprovalNeeded": Kind(
@@ -134,7 +135,7 @@ def alert_of(news: Publish, policy: AlertPolicy) -> Tell[object] | None:
         name=news.subject,
         kind=kind.name,
         severity=kind.severity,
-        title=_title(kind, news.subject, data.get("stage", "")),
+        title=_title(kind, news.subject, data.get("stage", ""), data.get("reason", "")),
         why=data.get("reason", ""),
         todo=kind.todo,
         route=route.name,
@@ -145,9 +146,11 @@ def alert_of(news: Publish, policy: AlertPolicy) -> Tell[object] | None:
     return Tell(incident.key(alert.subject), Raised(alert))
 
 
-def _title(kind: Kind, subject: str, stage: str) -> str:
+def _title(kind: Kind, subject: str, stage: str, reason: str) -> str:
     title = kind.title if stage else kind.title.removesuffix(": {stage}")
-    return title.replace("{stage}", stage).replace("{subject}", subject)
+    title = title if reason else title.removesuffix(": {reason}")
+    given = {"{stage}": stage, "{reason}": reason, "{subject}": subject}
+    return re.sub(r"{\w+}", lambda found: given[found[0]], title)
 
 
 def _approval(data: Mapping[str, str]) -> str:
