@@ -12,7 +12,7 @@ from tests.deliveries.world import DeliveryWorld
 from tests.fakes import FakeSecrets
 from tidegate import signed_links
 from tidegate.api.actions import Actions
-from tidegate.api.answers import Page
+from tidegate.api.answers import Answer, Page
 from tidegate.errors import MalformedEvent, NotFound, Refused
 from tidegate.flows.alerts import incident
 from tidegate.identity import Shown
@@ -97,6 +97,31 @@ def test_pressing_it_twice_is_pressing_it_once() -> None:
         actions(world).take("resubmit", query("resubmit", "vision/r1", now=world.clock.now()), {}, NOBODY)
         world.work()
     assert world.jobs.submitted == [JobRef("vision", "r1-attempt-1")]
+
+
+def test_a_button_says_what_is_so_and_not_what_was_when_the_mail_was_sent() -> None:
+    world = JobWorld()
+    world.run_ends("r1", log="KeyError: 1")
+    world.work()
+
+    def take(action: Action, subject: str) -> str:
+        return text_of(actions(world).take(action, query(action, subject, now=world.clock.now()), {}, NOBODY))
+
+    for _ in range(2):
+        assert "is being submitted again" in take("resubmit", "vision/r1")
+    world.work()
+    shown = text_of(actions(world).show("resubmit", query("resubmit", "vision/r1", now=world.clock.now())))
+    for page in (shown, take("resubmit", "vision/r1")):
+        assert "goes on as r1-attempt-1" in page
+        assert "<form" not in page
+    assert "cannot be submitted again" in take("resubmit", "vision/other")
+    assert "No mail about it until" in take("mute", incident.key("run/vision/team/exp"))
+    assert "nothing to mute" in take("mute", incident.key("run/vision/team/other"))
+
+
+def text_of(answer: Answer) -> str:
+    assert isinstance(answer.body, Page)
+    return answer.body.text
 
 
 def test_a_muted_incident_is_quiet_for_a_day_and_then_says_what_it_missed() -> None:

@@ -47,8 +47,11 @@ class Actions:
                     "Mute this incident for a day?", "No mail about it until then. Failures are counted.", "Mute"
                 )
             case "resubmit":
-                words = f"{link.subject} goes on from its checkpoint, under a name of its own."
-                return _page("Submit this run again?", words, "Submit it again")
+                return self._resubmitting(_job(link)) or _page(
+                    "Submit this run again?",
+                    f"{link.subject} goes on from its checkpoint, under a name of its own.",
+                    "Submit it again",
+                )
             case "approve":
                 return self.approvals.show(link.subject, query)
 
@@ -61,14 +64,28 @@ class Actions:
                 raise MalformedEvent("link: there is nothing to do with a log but to read it")
             case "mute":
                 self.runner.deliver(link.subject, Muted(now + MUTED_FOR, WHO, now))
+                if not isinstance(self._state(link.subject), incident.Open):
+                    return _page("There is nothing to mute", "It went well again. The next failure is a new incident.")
                 return _page("Muted", f"No mail about it until {now + MUTED_FOR:%Y-%m-%d %H:%M} UTC.")
             case "resubmit":
-                workspace, _, run = link.subject.partition("/")
-                job = JobRef(workspace, run)
+                job = _job(link)
                 self.runner.deliver(job_failure.key(job), ResubmitRequested(WHO, now))
-                return _page("Asked for", f"{link.subject} is being submitted again.")
+                return self._resubmitting(job) or _page("It cannot be submitted again", "Submit it in the studio.")
             case "approve":
                 return self.approvals.take(link.subject, form, shown)
+
+    def _resubmitting(self, job: JobRef) -> Answer | None:
+        """What is under way already; None: nothing."""
+        match self._state(job_failure.key(job)):
+            case job_failure.Resubmitting():
+                return _page("Asked for", f"{job} is being submitted again.")
+            case job_failure.Resubmitted(successor=successor):
+                return _page("It was submitted again", f"{job} goes on as {successor}.")
+            case _:
+                return None
+
+    def _state(self, key: str) -> object:
+        return self.runner.records.load(key)[0].state
 
     def _checked(self, action: str, query: Mapping[str, str]) -> Link:
         link = signed_links.check(self.links.key(), action, dict(query), self.clock.now())
@@ -90,6 +107,11 @@ class Actions:
         if data is None:
             raise NotFound("there is no log")
         return data
+
+
+def _job(link: Link) -> JobRef:
+    workspace, _, run = link.subject.partition("/")
+    return JobRef(workspace, run)
 
 
 def _page(heading: str, words: str, button: str = "") -> Answer:
