@@ -16,7 +16,7 @@ from tidegate.composition import CODEC, flows
 from tidegate.flows.alerts import incident, mailing
 from tidegate.flows.base import After, Decision
 from tidegate.flows.jobs import job_failure
-from tidegate.flows.jobs.job_messages import ResubmitRun, RunEnded, RunDescribed
+from tidegate.flows.jobs.job_messages import ResubmitRun, RunDescribed, RunEnded
 from tidegate.flows.reminders import Remind, Reminded
 
 STATES = [
