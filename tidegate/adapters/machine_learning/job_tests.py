@@ -58,7 +58,7 @@ class JobTests:
         if job is None:
             return TestErrored(f"{run[:80]!a} is not an id of a run")
         try:
-            facts = self._jobs.describe(job, 1)
+            facts = self._jobs.describe(job, 0)
         except PermanentError:
             return TestErrored(f"run {run} is not known any more")
         match facts.status:

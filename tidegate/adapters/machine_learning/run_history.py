@@ -104,7 +104,7 @@ class RunHistory:
         Half a line may be half a secret, which nobody could tell from other text.
         """
         name = next((name for start in _PREFERRED for name in sorted(details.logs) if name.startswith(start)), None)
-        if name is None:
+        if name is None or limit <= 0:
             return ""
         link = details.logs[name]
         parts = urllib.parse.urlsplit(link)

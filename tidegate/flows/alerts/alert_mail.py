@@ -140,7 +140,7 @@ def _lead(notice: Notice) -> str:
     since = _minute(notice.since)
     match notice.kind:
         case "failed" if notice.count == 1:
-            return f"It happened once, at {since} UTC."
+            return f"At {since} UTC."
         case "failed":
             return f"It happened {notice.count} times since {since} UTC."
         case "again":

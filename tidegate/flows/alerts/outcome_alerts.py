@@ -114,7 +114,6 @@ _LABELS = (
     ("gate", "Gate"),
     ("cause", "Cause"),
     ("by", "By"),
-    ("expires", "Until"),
     ("verdict", "Test"),
     ("id", "Dead letter"),
     ("events", "Events in it"),
