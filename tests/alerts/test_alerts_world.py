@@ -355,6 +355,21 @@ def test_known_noise_wakes_nobody() -> None:
     assert world.email.mails == []
 
 
+def test_a_failure_that_the_timer_finds_is_told_with_its_own_time_and_ended_by_the_success_after_it() -> None:
+    world = JobWorld()
+    began = world.clock.now()
+    world.clock.advance(7200)
+    world.run_ends("r2", "completed", event=False)
+    world.clock.advance(7200)
+    world.run_ends("r1", log=LOG, event=False, started=began, seconds=3600)
+    for _ in range(2):
+        world.intake.reconcile()
+        world.work()
+    failed, recovered = world.email.mails
+    assert "At 2026-03-02 09:00 UTC." in failed.text
+    assert "Recovered" in recovered.subject
+
+
 def test_what_no_event_told_is_found_by_the_timer() -> None:
     world = JobWorld()
     world.run_ends("r1", log=LOG, event=False)

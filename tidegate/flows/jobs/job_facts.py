@@ -89,6 +89,11 @@ class JobFacts:
         return tuple(dict.fromkeys(step.compute for step in self.steps)) or (self.compute,)
 
     @property
+    def ended(self) -> datetime.datetime | None:
+        """When it ended, by the service's clock."""
+        return self.started + datetime.timedelta(seconds=self.seconds) if self.started and self.seconds else None
+
+    @property
     def attempt(self) -> int:
         """How many resubmissions led to this run."""
         text = self.tag(ATTEMPT_TAG)

@@ -188,6 +188,7 @@ class JobFailure(Flow[State, Event, Command]):
             return Decision(Disregarded(state.job, f"it is {facts.status}", state.attempt + 1, may_fail))
         if facts.tag(TEST_TAG):
             return Decision(Disregarded(state.job, "the test of an image", state.attempt + 1))
+        state = dataclasses.replace(state, ended=facts.ended or state.ended)  # who raises it may be late
         diagnosis, noise = self._diagnosis(facts), self._noise(facts)
         facts = dataclasses.replace(
             facts, log=facts.log[-MAX_LOG:]
