@@ -137,7 +137,7 @@ def is_run_status(event: Envelope) -> bool:
 
 
 def run_status_changed(event: Envelope, *, workspaces: Collection[str], now: datetime.datetime) -> RunStatus:
-    """What a change of a run's status means. `now` stands in for a time that cannot be read."""
+    """What a change of a run's status means. `now` stands in for a time that cannot be read, or is yet to come."""
     workspace = _workspace(event.source, workspaces)
     data = _data(event.data)
     job = JobRef(workspace, references.run(_field(data, "runId"), "data.runId"))
@@ -152,7 +152,7 @@ def run_status_changed(event: Envelope, *, workspaces: Collection[str], now: dat
         status=status,
         experiment=_clean(_field(data, "experimentName"))[:255],
         test_of=test_of if isinstance(test_of, str) else "",
-        at=datetime.datetime.fromisoformat(stamp) if stamp else now,
+        at=min(datetime.datetime.fromisoformat(stamp), now) if stamp else now,
     )
 
 

@@ -62,6 +62,11 @@ def test_a_time_that_cannot_be_read_does_not_fail_the_event() -> None:
     assert read({**event(), "time": "2026-03-01T10:00:00.1234567Z"}).at.hour == 10
 
 
+def test_no_event_is_of_the_future() -> None:
+    """Else no success that follows could end its incident."""
+    assert read({**event(), "time": "9999-12-31T23:59:59Z"}).at == NOW
+
+
 def test_the_test_of_an_image_says_so_by_its_tag() -> None:
     assert read(event(runTags={"tidegate.test": "image-promotion:x"})).test_of == "image-promotion:x"
     assert read(event(runTags={"TIDEGATE.TEST": 7})).test_of == ""
