@@ -30,7 +30,7 @@ def test_a_quick_run_measures_everything_and_leaves_nothing_behind(tmp_path: Pat
     conditions, *figures = json.loads(output.read_text())
     assert "load" in conditions["unit"]
     words = {figure["name"].split(",")[0].split(" ")[0] for figure in figures}
-    assert words == {"index", "overhead", "copy", "duplicate", "one-row", "new", "work"}
+    assert words == {"index", "overhead", "copy", "duplicate", "one-row", "new", "work", "look"}
     assert all(figure["value"] > 0 and figure["reference"] > 0 for figure in figures)
     assert {figure["aim"] for figure in figures if "overhead push" in figure["name"]} == {"value < 1.5", "value < 3"}
     assert set((ROOT / "build").glob("bench-*")) == before

@@ -753,7 +753,7 @@ EXPLAINED: dict[str, tuple[dm.Event, str, Explanation]] = {
     "a request": (requested(), "describing", Explanation("dora@team.example", "its event never came")),
     "a yes": (approve(), "awaiting-one-more", Explanation("1@team.example", "approve: looks good", EVIDENCE)),
     "a no": (reject(), "rejected-by-person", Explanation("1@team.example", "reject: it is biased")),
-    "a stage's end": (stage_ended("failed"), "failed", Explanation("tidegate", "dev: failed said so")),
+    "a stage's end": (stage_ended("failed"), "failed", Explanation("tidegate", "dev: said so")),
     "a record": (
         dm.RecordKept(5, "https://e", LATER),
         "placing",

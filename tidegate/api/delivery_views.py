@@ -18,7 +18,7 @@ from tidegate.flows.endpoints.endpoint_rollout import EndpointRollout
 from tidegate.flows.endpoints.endpoint_states import EndpointBook, Rollout, course_of
 from tidegate.flows.models.model_facts import ModelFacts, Weights
 from tidegate.flows.models.model_gate import Stage
-from tidegate.ports import Summary
+from tidegate.ports import AuditRow, Summary
 from tidegate.traces import trace_id
 
 
@@ -57,7 +57,7 @@ def delivery_json(found: DeliveryFound) -> dict[str, Any]:
         "requests": [request_json(request) for request in delivery.requests] if delivery else [],
         "stages": [_stage_json(found, delivery, stage) for stage in delivery.gate.stages] if delivery else [],
         "trace": trace_id(found.summary.key),
-        "history": [audit_json(row) for row in found.history],
+        "history": [_transition_json(row) for row in found.history],
     }
 
 
@@ -91,6 +91,12 @@ def plan_json(plan: DeliveryPlan) -> dict[str, Any]:
         "problems": list(plan.problems),
         "stages": [_stage_plan_json(stage) for stage in plan.stages],
     }
+
+
+def _transition_json(row: AuditRow) -> dict[str, Any]:
+    """A transition between states that are called as everywhere else."""
+    before, after = (SHOWN.get(name, name) for name in (row.before, row.after))
+    return {**audit_json(row), "before": before, "after": after}
 
 
 def facts_json(facts: ModelFacts) -> dict[str, Any]:

@@ -270,7 +270,7 @@ def _screen(state: AskingChampion, champion: Candidate | None, at: datetime.date
 def _why(event: Answer | StageEnded, after: State) -> str:
     match event:
         case StageEnded(stage=stage, outcome=outcome, reason=reason):
-            return f"{stage}: {outcome} {reason}".strip()
+            return f"{stage}: {reason or outcome}"
         case CommandRefused(reason=reason) | CommandErrored(reason=reason):
             return reason
         case ReleaseStarted(run=run):
