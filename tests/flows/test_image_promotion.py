@@ -37,7 +37,7 @@ from tidegate.flows.images import tag_ownership as own
 from tidegate.flows.images.image_gate import ImageGate
 from tidegate.flows.images.image_promotion import key
 from tidegate.flows.images.promotion_copying import IMPORT_ATTEMPTS, IMPORT_DEADLINE, REFERRER_CHECKS
-from tidegate.flows.images.promotion_testing import TEST_GRACE
+from tidegate.flows.images.promotion_testing import CLUSTER_GRACE, TEST_GRACE
 
 HEALTHY = image().within("tidegatehealthy", "training/litter")
 RECORD = "sha256:" + "f" * 64
@@ -697,6 +697,16 @@ def test_a_list_shows_every_image_but_one_nobody_has_heard_of(state: st.State) -
     assert (listing is None) == isinstance(state, st.Unseen)
     if listing is not None:
         assert (listing.state, listing.digest) == (type(state).__name__, image().digest)
+
+
+def test_a_test_on_a_cluster_waits_for_a_node_and_is_seldom_looked_at() -> None:
+    """Its own event ends it; a job that has begun is ended by its own limit."""
+    on_cluster = gate(test={"runner": "azure-ml", "cluster": "vision/gpu"})
+    state = st.Testing(_open("v1", gate=on_cluster), 2, NOW, run="azure-ml.vision.t1")
+    waited = im.ImageTestRunning(2, 1, NOW + datetime.timedelta(seconds=TEST_GRACE + 2 * 60))
+    assert _decide(state, waited).commands == (After(60, im.CheckImageTest(image(), "azure-ml.vision.t1", 2, 2)),)
+    late = im.ImageTestRunning(2, 1, NOW + datetime.timedelta(seconds=on_cluster.test.timeout + CLUSTER_GRACE + 1))
+    assert _names(_decide(state, late))[0] == "StopImageTest"
 
 
 @pytest.mark.parametrize("state", IMAGE_STATES.values(), ids=IMAGE_STATES.keys())

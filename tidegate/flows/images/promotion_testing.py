@@ -30,6 +30,10 @@ from tidegate.flows.images.tag_ownership import TagPushed
 
 TEST_GRACE = 900
 """Seconds a run may take beyond the gate's timeout (waiting for an agent, pulling the image) before it counts as lost."""
+CLUSTER_GRACE = 6 * 3600
+"""The same on a cluster: nodes with a GPU are waited for. A job that has begun is ended by its own limit, the gate's timeout."""
+CLUSTER_LOOK = 60
+"""Seconds between two looks at a job at the least: its own event ends the test, and looks make up for one that is lost."""
 
 
 def inspect(work: Work, attempt: int) -> Step:
@@ -99,7 +103,7 @@ def tested(state: Testing, event: Answer) -> Step:
 
 
 def _still_testing(state: Testing, check: int, at: datetime.datetime) -> Step:
-    limit = state.work.gate.test.timeout + TEST_GRACE
+    limit = state.work.gate.test.timeout + (CLUSTER_GRACE if _on_cluster(state) else TEST_GRACE)
     if (at - state.since).total_seconds() > limit:
         return _test_errored(state, f"no verdict within {limit} s", at)
     return Decision(dataclasses.replace(state, checks=check), (_check_test(state, check + 1),))
@@ -117,7 +121,13 @@ def _test_errored(state: Testing, reason: str, at: datetime.datetime) -> Step:
 
 
 def _check_test(state: Testing, check: int) -> After[Effect]:
-    return After(run_poll_delay(check), CheckImageTest(state.work.image, state.run, state.attempt, check))
+    wait = run_poll_delay(check)
+    look = CheckImageTest(state.work.image, state.run, state.attempt, check)
+    return After(max(wait, CLUSTER_LOOK) if _on_cluster(state) else wait, look)
+
+
+def _on_cluster(state: Testing) -> bool:
+    return state.work.gate.test.runner == "azure-ml"
 
 
 def test_ended(state: State, run: str) -> Step:
