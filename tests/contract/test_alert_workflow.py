@@ -69,6 +69,19 @@ def test_communication_services_get_each_address_text_and_html() -> None:
     assert inputs["body"]["content"] == {"subject": "s", "html": "<p>h</p>", "plainText": "t"}
 
 
+def test_the_answer_waits_for_no_second_try_and_no_delivery() -> None:
+    """Whoever posts tries again after 25 s, so a workflow that still tries by itself by then would send a mail twice."""
+    cases = json.loads(DEFINITION)["actions"]["Send"]["cases"]
+    sending = [
+        each
+        for case in cases.values()
+        for each in case["actions"].values()
+        if each["type"] in ("ApiConnection", "Http")
+    ]
+    assert [each["inputs"]["retryPolicy"] for each in sending] == [{"type": "None"}] * 2
+    assert [each["operationOptions"] for each in sending if each["type"] == "Http"] == ["DisableAsyncPattern"]
+
+
 @pytest.mark.parametrize("status", [401, 429, 500])
 def test_a_mail_that_was_not_sent_is_answered_with_502(status: int) -> None:
     assert run(REQUEST, status)[0] == 502
