@@ -159,8 +159,9 @@ def test_where_no_color_is_set_there_is_none(app: App, monkeypatch: pytest.Monke
 def test_standard_output_that_cannot_be_written_is_one_line(app: App) -> None:
     app.answer("GET", "/api/promotions", {"items": [ITEM], "next": None})
     command = [sys.executable, "-m", "tidegate.cli", "promotions"]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=buffered)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith("tidegate: ")
 

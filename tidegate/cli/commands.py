@@ -359,8 +359,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show(sys.stderr)
         return error.exit_code
     except BrokenPipeError:
+        output.give_up()
         return Exit.FAILED
     except OSError as error:  # standard output cannot be written: a full disk
+        output.give_up()
         output.words(f"tidegate: {error}")
         return Exit.FAILED
     return 0

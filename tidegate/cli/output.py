@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -35,6 +36,12 @@ def show_line(value: Any) -> None:
 def words(text: str) -> None:
     """For people, beside the result."""
     click.echo(plain(text), err=True)
+
+
+def give_up() -> None:
+    """Standard output cannot be written: what is still buffered goes nowhere, else Python tries once more at its end."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]], empty: str) -> None:
