@@ -216,7 +216,7 @@ def test_queues_tables_and_containers_are_those_of_the_code(project: Project) ->
     state = data("state")
 
     assert state["queues"] == [WORK_QUEUE, f"{WORK_QUEUE}-poison"]
-    assert state["tables"] == [f"{defaults['table']}{part}" for part in ("state", "list")]
+    assert state["tables"] == [f"{defaults['table']}{part}" for part in ("state", "list", "watched")]
     assert state["containers"][0] == defaults["evidence_container"]
     assert data("events")["deadLetterContainer"] == defaults["dead_letter_container"]
     assert defaults["dead_letter_container"] in state["containers"]

@@ -20,9 +20,6 @@ RECORD = "record"
 POINTER = "pointer"
 """Row key of what leads from an id to its entry in the list."""
 
-WATCHED = "watched-"
-"""How the partitions of the records that may have something to do begin: 256, since one takes 2,000 writes a second."""
-
 _PROPERTY = 32_000
 """UTF-16 units of one property; the service takes 32 Ki (64 KiB)."""
 _TEXT = _PROPERTY // 2
@@ -76,8 +73,9 @@ def etag(entity: Entity) -> str:
 
 
 def watched_place(key: str) -> Place:
+    """One of 256 partitions, since one takes 2,000 writes a second."""
     name = partition_of(key)
-    return f"{WATCHED}{name[:2]}", name
+    return name[:2], name
 
 
 def watched_entity(key: str, at: datetime.datetime) -> Entity:

@@ -5,12 +5,12 @@ Table `<prefix>state`, one partition a record (sha256 of its key, because keys h
     RowKey record            key, flow, wake_at, body0, body1, ...
     RowKey audit-00000001    one transition; written in the same transaction as the record
 
-and the partitions `watched-..`, a row for each record that may have something to do, so that finding them never reads the others.
-
 Table `<prefix>list`, one partition a day, so that none grows without end:
 
     t<inverted day>, <inverted time>-<id>    one entry; the order of the keys is the order of the list, newest first
     i<id>, pointer                           the place of an entry, to find it by two point reads
+
+Table `<prefix>watched` has a row for each record that may have something to do, so that finding them never reads the others.
 
 A pointer is written before its entry. One that leads nowhere is of a worker that died; whoever lists the record next repairs it.
 """
@@ -44,6 +44,7 @@ class TableState:
     def __init__(self, service: TableServiceClient, prefix: str) -> None:
         self._states = service.get_table_client(f"{prefix}state")
         self._entries = service.get_table_client(f"{prefix}list")
+        self._watched = service.get_table_client(f"{prefix}watched")
 
     def load(self, key: str) -> Row | None:
         entity = _point_read(self._states, entities.partition_of(key), entities.RECORD)
@@ -65,18 +66,19 @@ class TableState:
 
     def watch(self, key: str, at: datetime.datetime) -> None:
         entity = entities.watched_entity(key, at)
-        _written(self._states, lambda: self._states.upsert_entity(entity, UpdateMode.REPLACE), f"watch of {key}")
+        _written(self._watched, lambda: self._watched.upsert_entity(entity, UpdateMode.REPLACE), f"watch of {key}")
 
     def watched(self, before: datetime.datetime) -> Iterable[Watched]:
-        rows = "PartitionKey ge 'watched-' and PartitionKey lt 'watched.' and at lt @before"
-        query = self._states.query_entities(rows, parameters={"before": before})
+        query = self._watched.query_entities("at lt @before", parameters={"before": before})
         with _reading("watched records"):
             yield from map(entities.watched, query)
 
     def unwatch(self, watched: Watched) -> None:
         partition, row = entities.watched_place(watched.key)
         with contextlib.suppress(StateConflict), translated(f"watch of {watched.key}", _CONFLICTS):
-            self._states.delete_entity(partition, row, etag=watched.etag, match_condition=MatchConditions.IfNotModified)
+            self._watched.delete_entity(
+                partition, row, etag=watched.etag, match_condition=MatchConditions.IfNotModified
+            )
 
     def list_entry(self, summary: Summary) -> None:
         """An entry older than the stored one is dropped, so a late one never hides a newer one."""
